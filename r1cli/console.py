@@ -1,0 +1,240 @@
+"""The only printer: progress, tables, `error:` and `hint:`. Bars on a terminal, plain lines elsewhere."""
+
+import json
+import sys
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Protocol
+
+from stages.contract.errors import UserError
+
+if TYPE_CHECKING:
+    from rich.console import Console, Group
+
+Event = Mapping[str, object]
+SHOWN = ("reward", "accuracy", "format", "language", "preference", "length", "kl", "entropy", "loss", "val_accuracy")
+WHY = {
+    "correct": "correct",
+    "wrong": "wrong",
+    "no_answer": "no answer",
+    "bad_format": "bad format",
+    "truncated": "truncated",
+    "zero_variance_groups": "zero-variance groups",
+}
+LINE_S = 5.0  # without a terminal: a line at least so often
+LINE_SHARE = 0.1  # ... and for every such part of the phase
+
+
+def _console(*, stderr: bool = False) -> "Console":
+    from rich.console import Console
+
+    stream = sys.stderr if stderr else sys.stdout
+    # Without a terminal nothing is wrapped: lines are for grep.
+    return Console(file=stream, highlight=False, soft_wrap=not stream.isatty())
+
+
+def say(text: str = "") -> None:
+    """One line for the user."""
+    print(text, flush=True)
+
+
+def error(problem: UserError) -> None:
+    """What went wrong, and what mends it."""
+    console = _console(stderr=True)
+    console.print("error:", style="bold red", end=" ")
+    console.print(problem.message, markup=False)
+    if problem.hint:
+        console.print("hint:", style="bold cyan", end=" ")
+        console.print(problem.hint, markup=False)
+
+
+def as_json(value: object) -> None:
+    """A value for programs."""
+    print(json.dumps(value, indent=1, ensure_ascii=False), flush=True)
+
+
+def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str = "", numeric: bool = False) -> None:
+    """Rows under headers. `numeric` aligns all columns but the first to the right."""
+    if not sys.stdout.isatty():
+        if title:
+            say(title)
+        widths = [max(len(row[i]) for row in [headers, *rows]) for i in range(len(headers))]
+        for row in [headers, *rows]:
+            cells = [c.rjust(w) if numeric and i else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
+            say("  ".join(cells).rstrip())
+        return
+    from rich.box import SIMPLE_HEAD
+    from rich.markup import escape
+    from rich.table import Table
+
+    drawn = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD)
+    for place, header in enumerate(headers):
+        drawn.add_column(header, justify="right" if numeric and place else "left", overflow="fold")
+    for row in rows:
+        drawn.add_row(*map(escape, row))
+    _console().print(drawn)
+
+
+def tree(title: str, children: Mapping[str, Sequence[str]], notes: Mapping[str, str]) -> None:
+    """A tree: every name's children in order, below the title those of the empty name. `notes` stand beside names."""
+    from rich.markup import escape
+    from rich.tree import Tree
+
+    root = Tree(title)
+    waiting = [("", root)]
+    while waiting:
+        name, branch = waiting.pop()
+        for child in children.get(name, ()):
+            waiting.append((child, branch.add(f"[bold]{escape(child)}[/bold] [dim]{escape(notes.get(child, ''))}[/dim]")))
+    _console().print(root)
+
+
+class View(Protocol):
+    """Draws what a running stage reports."""
+
+    def draw(self, event: Event) -> None:
+        """Take in one event of stages.contract.events."""
+
+
+@contextmanager
+def progress(title: str) -> Iterator[View]:
+    """A view of a running stage: a live bar on a terminal, a line now and then elsewhere."""
+    if not sys.stdout.isatty():
+        yield _Lines(title)
+        return
+    from rich.live import Live
+
+    bar = _Bar(title)
+    with Live(get_renderable=bar.render, console=_console(), refresh_per_second=4) as live:
+        bar.live = live
+        yield bar
+
+
+class _Phase:
+    """Where a phase stands, told by events. Rates come from the events' own clock."""
+
+    def __init__(self) -> None:
+        self.name = ""
+        self.total = 0
+        self.done = 0
+        self.started = 0.0
+        self.now = 0.0
+        self.figures: dict[str, float] = {}
+        self.why: dict[str, int] = {}
+
+    def take(self, event: Event) -> None:
+        self.now = _number(event.get("t"))
+        if event["event"] == "phase":
+            self.name, self.total = str(event["name"]), int(_number(event.get("total")))
+            self.done, self.started, self.figures, self.why = 0, self.now, {}, {}
+        elif event["event"] == "step":
+            self.done = int(_number(event.get("done")))
+            self.figures = {str(k): _number(v) for k, v in _mapping(event.get("figures")).items()}
+            self.why = {str(k): int(_number(v)) for k, v in _mapping(event.get("why")).items()}
+
+    @property
+    def elapsed_s(self) -> float:
+        return max(0.0, self.now - self.started)
+
+    @property
+    def left_s(self) -> float | None:
+        if not self.total or not self.done:
+            return None
+        return self.elapsed_s / self.done * max(0, self.total - self.done)
+
+    def figures_text(self) -> str:
+        parts = [f"{name.removeprefix('val_') + ' (validation)' if name.startswith('val_') else name} {self.figures[name]:.3g}" for name in SHOWN if name in self.figures]
+        if "tokens_per_s" in self.figures:
+            parts.append(f"{self.figures['tokens_per_s']:,.0f} tokens/s")
+        elif "tokens" in self.figures and self.elapsed_s > 0:
+            parts.append(f"{self.figures['tokens'] / self.elapsed_s:,.0f} tokens/s")
+        return " · ".join(parts)
+
+    def why_text(self) -> str:
+        known = [f"{label} {self.why[key]}" for key, label in WHY.items() if key in self.why]
+        other = [f"{key.replace('_', ' ')} {count}" for key, count in self.why.items() if key not in WHY]
+        return " · ".join([*known, *other])
+
+
+class _Lines:
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._phase = _Phase()
+        self._said_at = 0.0
+        self._said_done = 0
+
+    def draw(self, event: Event) -> None:
+        if event["event"] == "note":
+            say(f"{self._title}: {event['text']}")
+            return
+        self._phase.take(event)
+        phase = self._phase
+        if event["event"] == "phase":
+            self._said_at, self._said_done = phase.now, 0
+            say(f"{self._title}: {phase.name}" + (f", {phase.total} steps" if phase.total else ""))
+            return
+        enough = phase.total > 0 and phase.done - self._said_done >= max(1.0, LINE_SHARE * phase.total)
+        if not (enough or phase.now - self._said_at >= LINE_S or phase.done == phase.total):
+            return
+        self._said_at, self._said_done = phase.now, phase.done
+        count = f"{phase.done}/{phase.total}" if phase.total else f"{phase.done}"
+        left = phase.left_s
+        parts = [f"{self._title}: {phase.name} {count}", phase.figures_text(), phase.why_text(), f"{seconds(left)} left" if left else ""]
+        say("  ".join(part for part in parts if part))
+
+
+class _Bar:
+    def __init__(self, title: str) -> None:
+        self._title = title
+        self._phase = _Phase()
+        self._begun = time.monotonic()
+        self.live: object = None
+
+    def draw(self, event: Event) -> None:
+        if event["event"] == "note":
+            _console().print(f"{self._title}: {event['text']}", markup=False)
+            return
+        self._phase.take(event)
+
+    def render(self) -> "Group":
+        from rich.console import Group
+        from rich.progress_bar import ProgressBar
+        from rich.table import Table
+        from rich.text import Text
+
+        phase = self._phase
+        count = f"{phase.done}/{phase.total}" if phase.total else f"{phase.done}" if phase.done else ""
+        left = phase.left_s
+        time_text = f"{seconds(left)} left" if left else seconds(time.monotonic() - self._begun)
+        row = Table.grid(padding=(0, 1))
+        row.add_row(
+            Text(f"{self._title} {phase.name}".strip(), style="bold"),
+            ProgressBar(total=phase.total or None, completed=phase.done, width=30, pulse=not phase.total),
+            count,
+            Text(time_text, style="cyan"),
+        )
+        lines = [Text(text, style=style) for text, style in ((phase.figures_text(), ""), (phase.why_text(), "dim")) if text]
+        return Group(row, *lines)
+
+
+def seconds(value: float | None) -> str:
+    """A duration for people.
+
+    >>> seconds(7.2), seconds(75), seconds(3700), seconds(None)
+    ('7 s', '1 min 15 s', '1 h 1 min', '')
+    """
+    if value is None:
+        return ""
+    whole = round(value)
+    if whole < 60:
+        return f"{whole} s"
+    return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
+
+
+def _number(value: object) -> float:
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _mapping(value: object) -> Mapping[object, object]:
+    return value if isinstance(value, Mapping) else {}

@@ -1,0 +1,250 @@
+"""dvc.yaml and dvc.lock as values. The only place that imports or calls DVC.
+
+DVC is imported inside the functions: it costs a third of a second, which `r1 --help` doesn't have.
+"""
+
+import contextlib
+import difflib
+import os
+import subprocess
+import sys
+import sysconfig
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from stages.contract.errors import UserError
+
+if TYPE_CHECKING:
+    from dvc.repo import Repo
+    from dvc.stage import PipelineStage
+
+FAILED = 255  # dvc's exit code when a stage fails
+
+
+@dataclass(frozen=True, kw_only=True)
+class Stage:
+    """One resolved entry of dvc.yaml. `name` holds the item too, as in `distill@small`. Paths are relative to the root."""
+
+    name: str
+    desc: str
+    cmd: str
+    deps: tuple[str, ...]
+    params: tuple[str, ...]
+    outs: tuple[str, ...]
+    metrics: tuple[str, ...]
+    plots: tuple[str, ...]
+    gpus: int
+
+    @property
+    def module(self) -> str:
+        return self.name.partition("@")[0]
+
+    @property
+    def item(self) -> str:
+        return self.name.partition("@")[2]
+
+    @property
+    def slug(self) -> str:
+        """The name in file names below data/metrics and data/plots."""
+        return self.name.replace("@", "-")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Inputs:
+    """A stage with the content hashes of its deps. `recorded`: dvc.lock holds a result for exactly these."""
+
+    stage: Stage
+    digests: dict[str, str]
+    recorded: bool
+
+
+@dataclass(frozen=True, kw_only=True)
+class Standing:
+    """How a stage stands to dvc.lock. `never`: it has no entry. `upstream` names the stages it reads from."""
+
+    stage: Stage
+    upstream: tuple[str, ...]
+    never: bool
+    changed_deps: dict[str, str]  # path -> modified | deleted | new
+    changed_params: tuple[str, ...]
+    changed_outs: dict[str, str]
+    changed_cmd: bool
+
+    @property
+    def fresh(self) -> bool:
+        return not (self.never or self.changed_deps or self.changed_params or self.changed_outs or self.changed_cmd)
+
+
+def inputs_of(root: Path, name: str) -> Inputs:
+    """A stage as dvc.yaml has it, and what its deps hold now. Takes no lock: a stage calls this while DVC runs it.
+
+    Raises:
+        UserError: there is no such stage, dvc.yaml can't be read, or a dep is missing.
+    """
+    with _repo(root) as repo:
+        found = _find(repo, name)
+        return Inputs(stage=_stage(repo, found), digests=_digests(repo, found), recorded=_recorded(found))
+
+
+def stages_of(root: Path) -> list[Stage]:
+    """All stages, in dvc.yaml's order."""
+    with _repo(root) as repo:
+        return [_stage(repo, found) for found in _all(repo)]
+
+
+def standings(root: Path) -> list[Standing]:
+    """How every stage stands, in dvc.yaml's order. Takes no lock, so it answers while a stage runs."""
+    with _repo(root) as repo:
+        graph = repo.index.graph
+        order = _all(repo)
+        names = {found.name: place for place, found in enumerate(order)}
+        answer = []
+        for found in order:
+            above = sorted({s.name for s in graph.successors(found) if s.name in names}, key=names.__getitem__)
+            answer.append(_standing(repo, found, tuple(above)))
+        return answer
+
+
+def match(stages: Sequence[Stage], target: str) -> list[Stage]:
+    """The stages that a target names: one, all items of one (`distill`), or `all`.
+
+    Raises:
+        UserError: it names none; with the nearest name.
+    """
+    if target == "all":
+        return list(stages)
+    found = [stage for stage in stages if target in (stage.name, stage.module)]
+    if not found:
+        raise unknown_stage(target, [stage.name for stage in stages])
+    return found
+
+
+def unknown_stage(target: str, names: Sequence[str]) -> UserError:
+    choices = list(dict.fromkeys([*names, *(name.partition("@")[0] for name in names)]))
+    near = difflib.get_close_matches(target, choices, n=1)
+    return UserError(f"unknown stage {target!r}" + (f" (did you mean {near[0]}?)" if near else ""), hint="r1 graph")
+
+
+def call(root: Path, *arguments: str) -> int:
+    """Run a DVC command on this terminal and return its exit code. It waits for other writers instead of failing."""
+    return subprocess.run(_command(arguments), cwd=root, env=_environment()).returncode
+
+
+def call_quietly(root: Path, *arguments: str) -> tuple[int, str]:
+    """Run a DVC command and return its exit code and what it printed."""
+    done = subprocess.run(_command(arguments), cwd=root, env=_environment(), capture_output=True, text=True)
+    return done.returncode, (done.stdout + done.stderr).strip()
+
+
+def _command(arguments: Sequence[str]) -> list[str]:
+    return [sys.executable, "-m", "dvc", "--wait-for-lock", *arguments]
+
+
+def _environment() -> dict[str, str]:
+    # `exec r1 stage ...` must find this r1, also where no virtual environment is activated.
+    scripts = sysconfig.get_path("scripts")
+    return {**os.environ, "PATH": os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)])}
+
+
+@contextlib.contextmanager
+def _repo(root: Path) -> Iterator["Repo"]:
+    try:
+        from dvc.exceptions import DvcException
+        from dvc.repo import Repo
+    except ImportError as error:
+        raise UserError("DVC is not installed beside r1", hint="pip install -c constraints.txt -e .") from error
+    from dvc.scm import SCMError
+
+    try:
+        repo = Repo(str(root))
+        try:
+            yield repo
+        finally:
+            repo.close()
+    except (DvcException, SCMError) as error:
+        lines = str(error).strip().splitlines() or [type(error).__name__]
+        raise UserError(" ".join(line.strip() for line in lines), hint="r1 doctor; see dvc.yaml and params.yaml") from error
+
+
+def _all(repo: "Repo") -> list["PipelineStage"]:
+    from dvc.stage import PipelineStage
+
+    return [found for found in repo.index.stages if isinstance(found, PipelineStage)]
+
+
+def _find(repo: "Repo", name: str) -> "PipelineStage":
+    from dvc.stage.exceptions import StageNotFound
+
+    try:
+        return repo.stage.load_one("dvc.yaml", name)
+    except StageNotFound as error:
+        raise unknown_stage(name, [found.name for found in _all(repo)]) from error
+
+
+def _stage(repo: "Repo", found: "PipelineStage") -> Stage:
+    def path(entry: object) -> str:
+        return os.path.relpath(entry.fs_path, repo.root_dir)  # type: ignore[attr-defined]
+
+    files, params = _split(found)
+    meta = found.meta or {}
+    return Stage(
+        name=found.name,
+        desc=found.desc or "",
+        cmd=str(found.cmd),
+        deps=tuple(path(dep) for dep in files),
+        params=tuple(name for dep in params for name in dep.params),  # type: ignore[attr-defined]
+        outs=tuple(path(out) for out in found.outs if not out.metric and not out.plot),
+        metrics=tuple(path(out) for out in found.outs if out.metric),
+        plots=tuple(path(out) for out in found.outs if out.plot),
+        gpus=int(meta.get("gpus", 0)),
+    )
+
+
+def _split(found: "PipelineStage") -> tuple[list[object], list[object]]:
+    """A stage's deps on files, and those on params."""
+    from dvc.dependency.param import ParamsDependency
+
+    files = [dep for dep in found.deps if not isinstance(dep, ParamsDependency)]
+    return files, [dep for dep in found.deps if isinstance(dep, ParamsDependency)]
+
+
+def _digests(repo: "Repo", found: "PipelineStage") -> dict[str, str]:
+    digests = {}
+    for dep in _split(found)[0]:
+        path = os.path.relpath(dep.fs_path, repo.root_dir)  # type: ignore[attr-defined]
+        if not dep.exists:  # type: ignore[attr-defined]
+            raise UserError(f"{found.name}: {path} is missing", hint=f"r1 run {found.name}" if path.startswith("data") else "r1 code-lock")
+        digests[path] = str(dep.get_hash().value)  # type: ignore[attr-defined]
+    return digests
+
+
+def _recorded(found: "PipelineStage") -> bool:
+    """Whether dvc.lock's entry is for this command, these params and these deps."""
+    return not found.cmd_changed and all(dep.hash_info and not dep.workspace_status() for dep in found.deps)
+
+
+def _standing(repo: "Repo", found: "PipelineStage", upstream: tuple[str, ...]) -> Standing:
+    files, params = _split(found)
+    never = not any(out.hash_info for out in found.outs)
+    deps: dict[str, str] = {}
+    changed: list[str] = []
+    outs: dict[str, str] = {}
+    if not never:
+        for dep in files:
+            deps.update(dep.workspace_status())  # type: ignore[attr-defined]
+        for dep in params:
+            for what in dep.workspace_status().values():  # type: ignore[attr-defined]
+                changed += [str(key) for key in what] if isinstance(what, dict) else [str(what)]
+        for out in found.outs:
+            outs.update({str(key): str(what) for key, what in out.status().items()})
+    return Standing(
+        stage=_stage(repo, found),
+        upstream=upstream,
+        never=never,
+        changed_deps=deps,
+        changed_params=tuple(changed),
+        changed_outs=outs,
+        changed_cmd=not never and bool(found.cmd_changed),
+    )

@@ -1,0 +1,19 @@
+"""The base model: a tiny one is pre-trained here; a real one is imported, pinned.
+
+Paper: DeepSeek-V3-Base. Reads: data/prompts/corpus.parquet. Writes: checkpoint/.
+"""
+
+from stages.assembly import born, set_threads
+from stages.contract.events import Reporter
+from stages.contract.job import Paths, start
+from stages.contract.params import Params
+
+
+def main(params: Params, paths: Paths, report: Reporter) -> None:
+    assert params.base is not None
+    set_threads(params)
+    born(params.base, paths, report, seed=params.seed, tokenizer_from=None)
+
+
+if __name__ == "__main__":
+    start(main)

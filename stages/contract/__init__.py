@@ -1,0 +1,1 @@
+"""What every room may know: params, row schemas, paths, the transcript, errors. Standard library and polars only."""

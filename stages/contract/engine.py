@@ -1,0 +1,39 @@
+"""The seam between sampling and everything that needs samples: token ids in, token ids and log-probabilities out."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+
+@dataclass(frozen=True, kw_only=True)
+class Completion:
+    """One sampled continuation. `logps[i]` is the log-probability of `tokens[i]` under the sampler's own
+    distribution (temperature and top-p applied). The end token, where there is one, is the last token."""
+
+    tokens: list[int]
+    logps: list[float]
+    finished: bool  # False: cut off at max_new_tokens
+
+
+class Engine(Protocol):
+    """Something that samples from the policy (stages/rollout)."""
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        draws: int,
+        max_new_tokens: int,
+        temperature: float,
+        top_p: float,
+        seed: int,
+    ) -> list[list[Completion]]:
+        """`draws` completions for each prompt, in the prompts' order. The same arguments and weights give the same answer."""
+
+
+class Codec(Protocol):
+    """Questions to token ids, completions back to text (stages/model/tokenizer.py)."""
+
+    def prompt(self, question: str) -> list[int]: ...
+
+    def text(self, tokens: Sequence[int]) -> str: ...

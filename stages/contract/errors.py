@@ -1,0 +1,10 @@
+"""Errors that a user can act on."""
+
+
+class UserError(Exception):
+    """Something the user can mend: shown as `error: message` and `hint: command`, never as a traceback."""
+
+    def __init__(self, message: str, *, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint

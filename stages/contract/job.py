@@ -1,0 +1,98 @@
+"""How a stage's process is started: `python -m stages.NAME WORK`, where WORK/job.json says the rest.
+
+The process reads its inputs below `data`, writes everything that is to be published below WORK/out,
+WORK/metrics.json and WORK/plots/, and ends with WORK/result.json. Publishing is not its business.
+"""
+
+import errno
+import json
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from stages.contract.errors import UserError
+from stages.contract.events import EventLog, Reporter
+from stages.contract.params import Params, parse
+
+FAILED = 2  # exit code of a stage that told the user what to mend
+
+
+@dataclass(frozen=True, kw_only=True)
+class Paths:
+    """Where a stage reads and writes. `item` is the matrix item (`small` of `distill@small`), or empty."""
+
+    data: Path
+    out: Path
+    metrics: Path
+    plots: Path
+    item: str = ""
+
+    def write_metrics(self, metrics: Mapping[str, float | int | str | None]) -> None:
+        """Write the stage's headline metrics, rounded to six digits; NaN and None are left out."""
+        kept = {k: _rounded(v) for k, v in metrics.items() if v is not None and v == v}
+        self.metrics.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+
+    def write_curve(self, name: str, rows: list[Mapping[str, float]]) -> None:
+        """Write a training curve as TSV, one row a step."""
+        self.plots.mkdir(parents=True, exist_ok=True)
+        columns = list(dict.fromkeys(key for row in rows for key in row))
+        lines = ["\t".join(columns)]
+        lines += ["\t".join("" if c not in row else str(_rounded(row[c])) for c in columns) for row in rows]
+        (self.plots / f"{name}.tsv").write_text("\n".join(lines) + "\n")
+
+
+def _rounded(value: float | int | str) -> float | int | str:
+    return float(f"{value:.6g}") if isinstance(value, float) else value
+
+
+Main = Callable[[Params, Paths, Reporter], None]
+ToolMain = Callable[[Mapping[str, str], Paths, Reporter], None]
+
+
+def start(main: Main) -> None:
+    """Run a stage's `main` as its process's only work. Exits 0, or FAILED after writing the error down."""
+    _start(lambda job, paths, report: main(parse(_section(job, "params")), paths, report))
+
+
+def start_tool(main: ToolMain) -> None:
+    """Run a tool's `main`, which is given the job's `arguments` (name -> text) where a stage is given params."""
+    _start(lambda job, paths, report: main({k: str(v) for k, v in _section(job, "arguments").items()}, paths, report))
+
+
+def _section(job: Mapping[str, object], name: str) -> Mapping[str, object]:
+    section = job[name]
+    assert isinstance(section, dict)
+    return section
+
+
+def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> None:
+    work = Path(sys.argv[1])
+    job = json.loads((work / "job.json").read_text())
+    paths = Paths(
+        data=Path(job["data"]),
+        out=work / "out",
+        metrics=work / "metrics.json",
+        plots=work / "plots",
+        item=job.get("item", ""),
+    )
+    paths.out.mkdir(parents=True, exist_ok=True)
+    report = EventLog(work / "events.jsonl")
+    try:
+        work_on(job, paths, report)
+        result: dict[str, object] = {"ok": True}
+    except UserError as error:
+        result = {"ok": False, "error": error.message, "hint": error.hint}
+    except OSError as error:
+        if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
+            raise
+        where = f" ({error.filename})" if error.filename else ""
+        result = {"ok": False, "error": f"{os.strerror(error.errno)}{where}", "hint": "df -h . ; then run the same command again"}
+    except Exception as error:
+        result = {"ok": False, "error": f"{type(error).__name__}: {error}", "hint": "r1 --debug run ...", "traceback": traceback.format_exc()}
+    scratch = work / "result.json.part"
+    scratch.write_text(json.dumps(result))
+    os.replace(scratch, work / "result.json")
+    sys.exit(0 if result["ok"] else FAILED)

@@ -1,0 +1,173 @@
+"""One polars schema per artifact: the interface between stages.
+
+Every table carries `r1_id` (hash of the row's content), `r1_parents` (ids of the rows it was made
+from) and `r1_op` (what made it). Tables of generated rows add `r1_gen`. Rows that a stage drops go
+to a sidecar with the same columns and `r1_drop`, the reason.
+"""
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+import polars as pl
+
+ROW = {"r1_id": pl.String(), "r1_parents": pl.List(pl.String()), "r1_op": pl.String()}
+GENERATED = {
+    "r1_gen": pl.Struct(
+        {"checkpoint": pl.String(), "sampling": pl.String(), "seed": pl.Int64(), "draw": pl.Int32()}
+    )
+}
+OPS = (
+    "ingest", "dedup", "decontaminate", "generate", "verify", "judge",
+    "filter", "mix", "template", "pair", "refine", "distill",
+)  # fmt: skip
+
+
+@dataclass(frozen=True, kw_only=True)
+class Table:
+    """A table's name, its columns in order, and which of them make a row's identity."""
+
+    name: str
+    columns: dict[str, pl.DataType]
+    identity: tuple[str, ...]
+
+    @property
+    def schema(self) -> pl.Schema:
+        return pl.Schema(self.columns)
+
+    def rejected(self) -> "Table":
+        """The sidecar's table: the same columns and the reason."""
+        return Table(
+            name=f"{self.name}_rejected",
+            columns={**self.columns, "r1_drop": pl.String()},
+            identity=(*self.identity, "r1_drop"),
+        )
+
+    def row_id(self, row: dict[str, object]) -> str:
+        """16 bytes of SHA-256, in hex, over the table's name and the row's identity columns."""
+        return content_id(self.name, [row[name] for name in self.identity])
+
+
+def content_id(kind: str, values: Iterable[object]) -> str:
+    """16 bytes of SHA-256, in hex, over a kind and JSON-able values."""
+    text = json.dumps([kind, *values], ensure_ascii=False, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()[:32]
+
+
+TASKS = Table(
+    name="tasks",
+    columns={
+        **ROW,
+        "kind": pl.String(),  # reasoning | helpful | safety
+        "family": pl.String(),
+        "difficulty": pl.Int32(),
+        "language": pl.String(),  # en | zh
+        "prompt": pl.String(),
+        "answer": pl.String(),  # gold answer; for code one reference program; for safety "unsafe" or "safe"
+        "tests": pl.String(),  # code only: JSON list of [input, output]; the first ones are shown in the prompt
+        "states": pl.List(pl.String()),  # hashes of the problem (first) and of its solution's states
+        "source": pl.String(),
+        "revision": pl.String(),
+        "license": pl.String(),
+    },
+    identity=("kind", "family", "language", "prompt", "answer", "tests"),
+)
+DOCUMENTS = Table(
+    name="documents",
+    columns={**ROW, "form": pl.String(), "family": pl.String(), "text": pl.String(), "source": pl.String()},
+    identity=("text",),
+)
+ROLLOUTS = Table(
+    name="rollouts",
+    columns={
+        **ROW,
+        **GENERATED,
+        "step": pl.Int32(),
+        "task_id": pl.String(),
+        "kind": pl.String(),
+        "family": pl.String(),
+        "language": pl.String(),
+        "prompt": pl.String(),
+        "completion": pl.String(),
+        "num_tokens": pl.Int32(),
+        "finish": pl.String(),  # stop | length
+        "verdict": pl.String(),  # correct | wrong | unknown
+        "reason": pl.String(),  # why: correct, wrong, no_answer, bad_format, truncated, ...
+        "accuracy": pl.Float32(),
+        "format": pl.Float32(),
+        "language_consistency": pl.Float32(),
+        "preference": pl.Float32(),
+        "reward": pl.Float32(),
+        "advantage": pl.Float32(),
+        "masked": pl.String(),  # why the row gave no gradient, or null
+    },
+    identity=("step", "task_id", "r1_gen", "completion"),
+)
+EXAMPLES = Table(
+    name="examples",  # rows for supervised fine-tuning
+    columns={
+        **ROW,
+        **GENERATED,
+        "task_id": pl.String(),
+        "kind": pl.String(),
+        "family": pl.String(),
+        "language": pl.String(),
+        "prompt": pl.String(),
+        "response": pl.String(),
+        "num_tokens": pl.Int32(),
+        "source": pl.String(),
+    },
+    identity=("prompt", "response"),
+)
+PAIRS = Table(
+    name="pairs",
+    columns={
+        **ROW,
+        "task_id": pl.String(),
+        "language": pl.String(),
+        "prompt": pl.String(),
+        "chosen": pl.String(),
+        "rejected": pl.String(),
+        "margin": pl.Float32(),
+    },
+    identity=("prompt", "chosen", "rejected"),
+)
+LABELS = Table(
+    name="labels",
+    columns={
+        **ROW,
+        "task_id": pl.String(),
+        "language": pl.String(),
+        "prompt": pl.String(),
+        "response": pl.String(),
+        "safe": pl.Boolean(),
+    },
+    identity=("prompt", "response"),
+)
+SCORES = Table(
+    name="scores",
+    columns={
+        **ROW,
+        **GENERATED,
+        "model": pl.String(),
+        "task_id": pl.String(),
+        "kind": pl.String(),
+        "family": pl.String(),
+        "difficulty": pl.Int32(),
+        "language": pl.String(),
+        "prompt": pl.String(),
+        "completion": pl.String(),
+        "answer": pl.String(),  # the extracted answer in canonical form, or null
+        "verdict": pl.String(),
+        "reason": pl.String(),
+        "correct": pl.Boolean(),
+        "format": pl.Float32(),
+        "language_consistency": pl.Float32(),
+        "num_tokens": pl.Int32(),
+        "truncated": pl.Boolean(),
+        "refused": pl.Boolean(),
+        "preference": pl.Float32(),  # reward model's score; null where none applies
+    },
+    identity=("model", "task_id", "r1_gen", "completion"),
+)

@@ -1,0 +1,56 @@
+"""A task: one row of the task pool, as the rooms see it."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Literal
+
+import polars as pl
+
+Kind = Literal["reasoning", "helpful", "safety"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Task:
+    """A question with what grades its answer. `tests` are (input, output) pairs for code, else empty."""
+
+    id: str
+    kind: str
+    family: str
+    difficulty: int
+    language: str
+    prompt: str
+    answer: str
+    tests: tuple[tuple[int, int], ...] = ()
+
+
+def tasks_of(frame: pl.DataFrame) -> list[Task]:
+    """The tasks of a table of the schema TASKS, in its order."""
+    return [_task(row) for row in frame.iter_rows(named=True)]
+
+
+def _task(row: Mapping[str, str]) -> Task:
+    tests = json.loads(row["tests"]) if row["tests"] else []
+    return Task(
+        id=row["r1_id"],
+        kind=row["kind"],
+        family=row["family"],
+        difficulty=int(row["difficulty"]),
+        language=row["language"],
+        prompt=row["prompt"],
+        answer=row["answer"],
+        tests=tuple((int(x), int(y)) for x, y in tests),
+    )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Score:
+    """What a response earned, in its parts. `preference` is None where no reward model judged it."""
+
+    verdict: str  # correct | wrong | unknown
+    reason: str
+    accuracy: float
+    format: float
+    language: float
+    preference: float | None
+    reward: float

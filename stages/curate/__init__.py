@@ -1,0 +1,1 @@
+"""Choosing rows: filters, deduplication, decontamination, mixing. Nothing is dropped without a reason."""

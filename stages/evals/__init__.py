@@ -1,0 +1,1 @@
+"""Figures computed from graded answers: accuracy, pass@k, consensus, intervals, reflective words."""

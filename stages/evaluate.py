@@ -1,0 +1,75 @@
+"""Evaluation of one checkpoint under the one protocol: many draws of every held-out problem.
+
+Paper: section 3 and D: pass@1 as the mean over k samples, cons@k, pass@k; general prompts judged by the reward models.
+Reads: data/prompts/{test,general_test}.parquet, the model's checkpoint, data/reward_model. Writes: scores.parquet.
+"""
+
+import polars as pl
+
+from stages.assembly import Draw, digest, open_model, reward_judge, sample_tasks, sampling_digest, set_threads
+from stages.contract.events import Reporter
+from stages.contract.job import Paths, start
+from stages.contract.params import Evaluate, Params
+from stages.contract.schemas import SCORES, TASKS
+from stages.contract.tables import read_table, write_table
+from stages.contract.task import tasks_of
+from stages.evals.summary import headline
+from stages.rewards.scorer import grade, refused
+from stages.tasks.general import REFUSALS
+
+
+def main(params: Params, paths: Paths, report: Reporter) -> None:
+    assert params.evaluate is not None and params.rollout is not None
+    set_threads(params)
+    settings = params.evaluate
+    # The model `distill-small` is what the stage `distill@small` wrote.
+    model = open_model(paths.data / paths.item.replace("-", "/", 1) / "checkpoint", params.rollout)
+    problems = tasks_of(read_table(paths.data / "prompts" / "test.parquet", TASKS))[: settings.problems or None]
+    general = tasks_of(read_table(paths.data / "prompts" / "general_test.parquet", TASKS))[: settings.general or None]
+    sampling = settings.sampling
+    drawn = sample_tasks(model, problems, sampling, draws=sampling.draws, seed=params.seed, report=report, name="test problems")
+    drawn += sample_tasks(model, general, sampling, draws=settings.general_draws, seed=params.seed, report=report, name="general prompts")
+    preferences = reward_judge(paths.data, model.codec)([d.task for d in drawn], [d.text for d in drawn])
+    checkpoint = digest(model.folder)
+    rows = [_row(paths.item, d, p, settings, checkpoint, params.seed) for d, p in zip(drawn, preferences, strict=True)]
+    scores = pl.DataFrame(rows, schema=SCORES.schema)
+    write_table(scores, paths.out / "scores.parquet", SCORES)
+    paths.write_metrics(headline(scores))
+
+
+def _row(name: str, draw: Draw, preference: float | None, settings: Evaluate, checkpoint: str, seed: int) -> dict[str, object]:
+    sampling = settings.sampling
+    grades = grade(draw.task, draw.text, finished=draw.completion.finished)
+    row: dict[str, object] = {
+        "r1_parents": [draw.task.id],
+        "r1_op": "verify",
+        "r1_gen": {
+            "checkpoint": checkpoint,
+            "sampling": sampling_digest(sampling.temperature, sampling.top_p, sampling.max_new_tokens),
+            "seed": seed,
+            "draw": draw.number,
+        },
+        "model": name,
+        "task_id": draw.task.id,
+        "kind": draw.task.kind,
+        "family": draw.task.family,
+        "difficulty": draw.task.difficulty,
+        "language": draw.task.language,
+        "prompt": draw.task.prompt,
+        "completion": draw.text,
+        "answer": grades.answer,
+        "verdict": grades.verdict,
+        "reason": grades.reason,
+        "correct": grades.verdict == "correct",
+        "format": grades.format,
+        "language_consistency": grades.language,
+        "num_tokens": len(draw.completion.tokens),
+        "truncated": not draw.completion.finished,
+        "refused": refused(draw.text, REFUSALS),
+        "preference": preference,
+    }
+    return {"r1_id": SCORES.row_id(row), **row}
+
+
+if __name__ == "__main__":
+    start(main)

@@ -1,0 +1,190 @@
+"""The Qwen3 decoder in plain torch, for tiny models on a CPU.
+
+It holds the same parameters under the same names as transformers' `Qwen3ForCausalLM` (its twin: a test
+asserts equal logits), but imports in a third of the time and also decodes step by step over a cache
+that finished sequences leave. Larger models go through transformers.
+
+Shapes: B sequences, T positions, D hidden, H heads, K key-value heads, E head size, V vocabulary.
+Not covered: sliding windows, rope scaling, dropout, attention bias.
+"""
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+@dataclass(frozen=True, kw_only=True)
+class DecoderConfig:
+    vocab_size: int
+    hidden_size: int
+    intermediate_size: int
+    num_hidden_layers: int
+    num_attention_heads: int
+    num_key_value_heads: int
+    head_dim: int
+    rope_theta: float
+    rms_norm_eps: float
+    max_position_embeddings: int
+
+
+class _Attention(nn.Module):
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        width = config.num_attention_heads * config.head_dim
+        narrow = config.num_key_value_heads * config.head_dim
+        self.q_proj = nn.Linear(config.hidden_size, width, bias=False)
+        self.k_proj = nn.Linear(config.hidden_size, narrow, bias=False)
+        self.v_proj = nn.Linear(config.hidden_size, narrow, bias=False)
+        self.o_proj = nn.Linear(width, config.hidden_size, bias=False)
+        self.q_norm = nn.RMSNorm(config.head_dim, eps=config.rms_norm_eps)
+        self.k_norm = nn.RMSNorm(config.head_dim, eps=config.rms_norm_eps)
+        self.sizes = (width, narrow, narrow)
+        self.head_dim = config.head_dim
+
+    def queries_keys_values(self, x_BTD: Tensor, cos: Tensor, sin: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """[B,T,D] -> queries [B,H,T,E], keys and values [B,K,T,E], rotated. `cos`, `sin`: [T,E] or [B,1,T,E]."""
+        batch, length, _ = x_BTD.shape
+        joined = F.linear(x_BTD, torch.cat([self.q_proj.weight, self.k_proj.weight, self.v_proj.weight]))
+        q, k, v = (part.view(batch, length, -1, self.head_dim).transpose(1, 2) for part in joined.split(self.sizes, -1))
+        return _rotate(self.q_norm(q), cos, sin), _rotate(self.k_norm(k), cos, sin), v
+
+
+class _FeedForward(nn.Module):
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        self.gate_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.up_proj = nn.Linear(config.hidden_size, config.intermediate_size, bias=False)
+        self.down_proj = nn.Linear(config.intermediate_size, config.hidden_size, bias=False)
+
+    def forward(self, x: Tensor) -> Tensor:
+        down: Tensor = self.down_proj(F.silu(self.gate_proj(x)) * self.up_proj(x))
+        return down
+
+
+class _Layer(nn.Module):
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        self.self_attn = _Attention(config)
+        self.mlp = _FeedForward(config)
+        self.input_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+        self.post_attention_layernorm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+
+
+class _Trunk(nn.Module):
+    def __init__(self, config: DecoderConfig) -> None:
+        super().__init__()
+        self.embed_tokens = nn.Embedding(config.vocab_size, config.hidden_size)
+        self.layers = nn.ModuleList(_Layer(config) for _ in range(config.num_hidden_layers))
+        self.norm = nn.RMSNorm(config.hidden_size, eps=config.rms_norm_eps)
+
+
+class Decoder(nn.Module):
+    """A causal language model with tied embeddings; with `labels` > 0 a sequence classifier instead."""
+
+    def __init__(self, config: DecoderConfig, *, labels: int = 0) -> None:
+        super().__init__()
+        self.config = config
+        self.model = _Trunk(config)
+        self.score = nn.Linear(config.hidden_size, labels, bias=False) if labels else None
+        frequencies = config.rope_theta ** (-torch.arange(0, config.head_dim, 2).float() / config.head_dim)
+        angles = torch.arange(config.max_position_embeddings).float()[:, None] * frequencies
+        self.register_buffer("_cos", torch.cat([angles.cos(), angles.cos()], -1), persistent=False)
+        # The sign of the rotated half is folded into the sine.
+        self.register_buffer("_sin", torch.cat([-angles.sin(), angles.sin()], -1), persistent=False)
+
+    def initialise(self, generator: torch.Generator) -> None:
+        """Normal(0, 0.02) matrices, output projections scaled down by depth."""
+        scale = (2 * self.config.num_hidden_layers) ** -0.5
+        for name, parameter in self.named_parameters():
+            if parameter.ndim == 2:
+                std = 0.02 * (scale if name.endswith(("o_proj.weight", "down_proj.weight")) else 1.0)
+                nn.init.normal_(parameter, std=std, generator=generator)
+
+    def hidden(self, tokens_BT: Tensor) -> Tensor:
+        """Final hidden states [B,T,D] of right-padded sequences (padding only ever follows)."""
+        length = tokens_BT.shape[1]
+        cos, sin = self._cos[:length], self._sin[:length]  # type: ignore[index]
+        x = self.model.embed_tokens(tokens_BT)
+        for layer in self.model.layers:
+            q, k, v = layer.self_attn.queries_keys_values(layer.input_layernorm(x), cos, sin)
+            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
+            x = x + layer.self_attn.o_proj(mixed.transpose(1, 2).flatten(2))
+            x = x + layer.mlp(layer.post_attention_layernorm(x))
+        normed: Tensor = self.model.norm(x)
+        return normed
+
+    def logits(self, hidden: Tensor) -> Tensor:
+        """[..., D] -> [..., V]."""
+        return F.linear(hidden, self.model.embed_tokens.weight)
+
+    def forward(self, tokens_BT: Tensor) -> Tensor:
+        """Logits [B,T,V]."""
+        return self.logits(self.hidden(tokens_BT))
+
+    def scores(self, tokens_BT: Tensor, last_B: Tensor) -> Tensor:
+        """A classifier's outputs [B, labels], read at each sequence's last token (position `last_B`)."""
+        assert self.score is not None
+        scored: Tensor = self.score(self.hidden(tokens_BT)[torch.arange(len(tokens_BT)), last_B])
+        return scored
+
+    # -- decoding ---------------------------------------------------------------------------------
+
+    def prefill(self, tokens_BT: Tensor, capacity: int) -> tuple[Tensor, "Cache"]:
+        """Run right-padded prompts; hidden states [B,T,D] and a cache of `capacity` positions."""
+        batch, length = tokens_BT.shape
+        cache = Cache.empty(self.config, batch, capacity)
+        cos, sin = self._cos[:length], self._sin[:length]  # type: ignore[index]
+        x = self.model.embed_tokens(tokens_BT)
+        for number, layer in enumerate(self.model.layers):
+            q, k, v = layer.self_attn.queries_keys_values(layer.input_layernorm(x), cos, sin)
+            cache.keys[number][:, :, :length] = k
+            cache.values[number][:, :, :length] = v
+            mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
+            x = x + layer.self_attn.o_proj(mixed.transpose(1, 2).flatten(2))
+            x = x + layer.mlp(layer.post_attention_layernorm(x))
+        return self.model.norm(x), cache
+
+    def step(self, tokens_B: Tensor, position_B: Tensor, cache: "Cache") -> Tensor:
+        """One new token a sequence, at its own position; logits [B,V]. The cache grows in place."""
+        batch = len(tokens_B)
+        rows = torch.arange(batch)
+        longest = int(position_B.max()) + 1
+        cos, sin = (table[position_B][:, None, None] for table in (self._cos, self._sin))  # type: ignore[index]
+        reach = torch.arange(longest) <= position_B[:, None]  # [B, longest]: what each may attend to
+        bias = torch.zeros(batch, 1, 1, longest).masked_fill_(~reach[:, None, None], float("-inf"))
+        x = self.model.embed_tokens(tokens_B)[:, None]
+        for number, layer in enumerate(self.model.layers):
+            q, k, v = layer.self_attn.queries_keys_values(layer.input_layernorm(x), cos, sin)
+            keys, values = cache.keys[number], cache.values[number]
+            keys[rows, :, position_B] = k[:, :, 0]
+            values[rows, :, position_B] = v[:, :, 0]
+            mixed = F.scaled_dot_product_attention(
+                q, keys[:, :, :longest], values[:, :, :longest], attn_mask=bias, enable_gqa=q.shape[1] != k.shape[1]
+            )
+            x = x + layer.self_attn.o_proj(mixed.transpose(1, 2).flatten(2))
+            x = x + layer.mlp(layer.post_attention_layernorm(x))
+        return self.logits(self.model.norm(x[:, 0]))
+
+
+def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
+    return x * cos + torch.roll(x, x.shape[-1] // 2, -1) * sin
+
+
+@dataclass
+class Cache:
+    """Keys and values of every layer, [B,K,capacity,E] each."""
+
+    keys: list[Tensor]
+    values: list[Tensor]
+
+    @classmethod
+    def empty(cls, config: DecoderConfig, batch: int, capacity: int) -> "Cache":
+        shape = (batch, config.num_key_value_heads, capacity, config.head_dim)
+        layers = range(config.num_hidden_layers)
+        return cls(keys=[torch.zeros(shape) for _ in layers], values=[torch.zeros(shape) for _ in layers])
+
+    def select(self, rows: Tensor) -> "Cache":
+        """The cache of some sequences, in a given order, repeats allowed."""
+        return Cache(keys=[k[rows] for k in self.keys], values=[v[rows] for v in self.values])

@@ -1,0 +1,94 @@
+"""Optimisers and schedules.
+
+Muon (Jordan et al., 2024) orthogonalises the momentum of each matrix by a Newton-Schulz iteration. Here
+all matrices of one shape are stacked and iterated together: on a CPU, matrices this small are otherwise
+slower to schedule than to multiply.
+"""
+
+import math
+from collections.abc import Iterable
+
+import torch
+from torch import Tensor, nn
+
+
+class Muon:
+    """Muon for matrices, in float32, batched by shape. Update scaled by sqrt(max(1, rows/columns))."""
+
+    def __init__(self, matrices: Iterable[nn.Parameter], *, momentum: float = 0.95) -> None:
+        self.groups: dict[tuple[int, int], list[nn.Parameter]] = {}
+        for matrix in matrices:
+            rows, columns = matrix.shape
+            self.groups.setdefault((min(rows, columns), max(rows, columns)), []).append(matrix)
+        self.momentum = momentum
+        self.buffers: dict[nn.Parameter, Tensor] = {}
+
+    @torch.no_grad()
+    def step(self, lr: float) -> None:
+        for matrices in self.groups.values():
+            updates = []
+            for matrix in matrices:
+                assert matrix.grad is not None
+                buffer = self.buffers.setdefault(matrix, torch.zeros_like(matrix))
+                buffer.lerp_(matrix.grad, 1 - self.momentum)
+                nesterov = matrix.grad.lerp(buffer, self.momentum)
+                updates.append(nesterov if _wide(matrix) else nesterov.T)
+            for matrix, update in zip(matrices, _orthogonalise(torch.stack(updates)), strict=True):
+                rows, columns = matrix.shape
+                matrix.add_(update if _wide(matrix) else update.T, alpha=-lr * max(1.0, rows / columns) ** 0.5)
+
+
+def _wide(matrix: Tensor) -> bool:
+    return matrix.shape[0] <= matrix.shape[1]
+
+
+def _orthogonalise(g_NRC: Tensor) -> Tensor:
+    """Five quintic Newton-Schulz steps on a stack of wide matrices [N, rows <= columns]."""
+    a, b, c = 3.4445, -4.7750, 2.0315
+    x = g_NRC / (g_NRC.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    for _ in range(5):
+        gram = x @ x.transpose(1, 2)
+        x = a * x + (b * gram + c * gram @ gram) @ x
+    return x
+
+
+def adamw(parameters: Iterable[nn.Parameter], *, betas: list[float], weight_decay: float) -> torch.optim.AdamW:
+    """AdamW whose rate is set before every step; decay on matrices only."""
+    listed = list(parameters)
+    groups = [
+        {"params": [p for p in listed if p.ndim >= 2], "weight_decay": weight_decay},
+        {"params": [p for p in listed if p.ndim < 2], "weight_decay": 0.0},
+    ]
+    return torch.optim.AdamW(groups, lr=0.0, betas=(betas[0], betas[1]), eps=1e-8, foreach=True)
+
+
+def set_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
+    for group in optimiser.param_groups:
+        group["lr"] = lr
+
+
+def linear_rate(step: int, *, steps: int, warmup: int, end: float) -> float:
+    """Share of the peak rate at `step` (from 0): linear warm-up, then linear to `end` at the last step.
+
+    >>> [round(linear_rate(s, steps=5, warmup=0, end=0.0), 2) for s in range(5)]
+    [1.0, 0.75, 0.5, 0.25, 0.0]
+    """
+    if step < warmup:
+        return (step + 1) / warmup
+    span = max(1, steps - 1 - warmup)
+    return 1.0 - (1.0 - end) * min(1.0, (step - warmup) / span)
+
+
+def cosine_rate(step: int, *, steps: int, warmup: int, end: float) -> float:
+    """Share of the peak rate at `step`: linear warm-up, then half a cosine to `end` at the last step."""
+    if step < warmup:
+        return (step + 1) / warmup
+    done = min(1.0, (step - warmup) / max(1, steps - 1 - warmup))
+    return end + (1.0 - end) * 0.5 * (1.0 + math.cos(math.pi * done))
+
+
+def trapezoid_rate(step: int, *, steps: int, warmup: int, decay_from: float) -> float:
+    """Share of the peak rate at `step`: warm-up, flat, then linear to 0 over the last part."""
+    if step < warmup:
+        return (step + 1) / warmup
+    return min(1.0, (1.0 - step / steps) / max(1e-9, 1.0 - decay_from))

@@ -1,0 +1,67 @@
+"""Pre-training of a tiny model: next-token prediction over short documents."""
+
+import random
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch.nn import functional as F
+
+from stages.contract.events import Reporter
+from stages.contract.params import Pretrain
+from stages.model.batches import by_budget, pad
+from stages.model.decoder import Decoder
+from stages.model.optimiser import Muon, adamw, set_rate, trapezoid_rate
+
+_CHUNK = 24  # steps whose documents are sorted by length together
+
+
+def pretrain(
+    decoder: Decoder, documents: Sequence[Sequence[int]], settings: Pretrain, *, pad_id: int, seed: int, report: Reporter
+) -> list[dict[str, float]]:
+    """Train in place on tokenised documents, in their order, again from the start if they run out.
+
+    Returns the curve: step, loss (nats a token) and tokens seen, every 50 steps.
+    """
+    torch.use_deterministic_algorithms(True)
+    inside = [p for n, p in decoder.named_parameters() if p.ndim == 2 and "layers" in n]
+    matrices = set(inside)
+    muon = Muon(inside)
+    other = adamw([p for p in decoder.parameters() if p not in matrices], betas=settings.betas, weight_decay=0.0)
+    batches = _batches(documents, settings, seed)
+    curve: list[dict[str, float]] = []
+    total, losses, tokens = settings.steps, 0.0, 0
+    report.phase("pre-training", total=total)
+    for step in range(total):
+        batch = pad(next(batches), pad_id)
+        targets = batch[:, 1:].masked_fill(batch[:, 1:] == pad_id, -100)
+        logits = decoder(batch[:, :-1])
+        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100)
+        decoder.zero_grad()
+        loss.backward()
+        share = trapezoid_rate(step, steps=total, warmup=settings.warmup_steps, decay_from=settings.decay_from)
+        muon.step(settings.lr_matrix * share)
+        set_rate(other, settings.lr_other * share)
+        other.step()
+        losses += loss.item()
+        tokens += int((targets >= 0).sum())
+        if (step + 1) % 50 == 0 or step + 1 == total:
+            since = (step % 50) + 1
+            curve.append({"step": step + 1, "loss": losses / since, "tokens": tokens})
+            report.step(step + 1, {"loss": losses / since, "tokens": tokens})
+            losses = 0.0
+    return curve
+
+
+def _batches(documents: Sequence[Sequence[int]], settings: Pretrain, seed: int) -> Iterator[list[Sequence[int]]]:
+    """Batches of `tokens_per_step` padded positions; within a chunk of steps sorted by length, then shuffled."""
+    rng, position = random.Random(seed), 0
+    while True:
+        chunk: list[Sequence[int]] = []
+        size = 0
+        while size < settings.tokens_per_step * _CHUNK:
+            chunk.append(documents[position % len(documents)])
+            size += len(chunk[-1])
+            position += 1
+        batches = by_budget([len(d) for d in chunk], settings.tokens_per_step)
+        rng.shuffle(batches)
+        yield from ([chunk[i] for i in batch] for batch in batches)

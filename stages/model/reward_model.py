@@ -1,0 +1,97 @@
+"""Reward models: the policy's architecture with a scalar head.
+
+Paper: helpful, pairwise (Bradley-Terry), reading the final summary only; safety, point-wise (binary cross
+entropy), reading the whole response. One epoch.
+"""
+
+import random
+from collections.abc import Callable, Sequence
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from stages.contract.events import Reporter
+from stages.contract.params import SFT
+from stages.model.batches import by_budget, pad
+from stages.model.decoder import Decoder
+from stages.model.optimiser import adamw, cosine_rate, set_rate
+
+
+class RewardModel:
+    """Scores token sequences with one number each."""
+
+    def __init__(self, decoder: Decoder, *, pad_id: int) -> None:
+        self.decoder = decoder
+        self.pad_id = pad_id
+
+    def scores(self, sequences: Sequence[Sequence[int]]) -> Tensor:
+        """[B], differentiable."""
+        last = torch.tensor([len(s) - 1 for s in sequences])
+        return self.decoder.scores(pad(sequences, self.pad_id), last)[:, 0]
+
+    @torch.no_grad()
+    def score_all(self, sequences: Sequence[Sequence[int]], *, budget: int = 4096) -> list[float]:
+        """Scores of any number of sequences, in their order."""
+        found = [0.0] * len(sequences)
+        for rows in by_budget([len(s) for s in sequences], budget):
+            for row, value in zip(rows, self.scores([sequences[i] for i in rows]).tolist(), strict=True):
+                found[row] = value
+        return found
+
+
+def train_pairwise(
+    model: RewardModel, chosen: Sequence[Sequence[int]], rejected: Sequence[Sequence[int]], settings: SFT, *, seed: int, report: Reporter
+) -> list[dict[str, float]]:
+    """Bradley-Terry: -log sigmoid(score(chosen) - score(rejected)). Returns the curve: step, loss, accuracy."""
+
+    def loss_of(rows: list[int]) -> tuple[Tensor, float]:
+        scores = model.scores([*(chosen[i] for i in rows), *(rejected[i] for i in rows)])
+        margin = scores[: len(rows)] - scores[len(rows) :]
+        return -F.logsigmoid(margin).mean(), float((margin > 0).float().mean())
+
+    return _train(model, len(chosen), loss_of, settings, seed=seed, report=report, name="helpful reward model")
+
+
+def train_pointwise(
+    model: RewardModel, sequences: Sequence[Sequence[int]], safe: Sequence[bool], settings: SFT, *, seed: int, report: Reporter
+) -> list[dict[str, float]]:
+    """Binary cross-entropy with label 1 for safe. Returns the curve: step, loss, accuracy."""
+
+    def loss_of(rows: list[int]) -> tuple[Tensor, float]:
+        scores = model.scores([sequences[i] for i in rows])
+        target = torch.tensor([float(safe[i]) for i in rows])
+        return F.binary_cross_entropy_with_logits(scores, target), float(((scores > 0) == (target > 0)).float().mean())
+
+    return _train(model, len(sequences), loss_of, settings, seed=seed, report=report, name="safety reward model")
+
+
+def _train(
+    model: RewardModel,
+    count: int,
+    loss_of: Callable[[list[int]], tuple[Tensor, float]],
+    settings: SFT,
+    *,
+    seed: int,
+    report: Reporter,
+    name: str,
+) -> list[dict[str, float]]:
+    torch.use_deterministic_algorithms(True)
+    optimiser = adamw(model.decoder.parameters(), betas=settings.betas, weight_decay=settings.weight_decay)
+    total = -(-count // settings.batch_size) * settings.epochs
+    curve: list[dict[str, float]] = []
+    report.phase(name, total=total)
+    for epoch in range(settings.epochs):
+        order = list(range(count))
+        random.Random(seed * 1013 + epoch).shuffle(order)
+        for start in range(0, count, settings.batch_size):
+            loss, accuracy = loss_of(order[start : start + settings.batch_size])
+            loss.backward()  # type: ignore[no-untyped-call]
+            torch.nn.utils.clip_grad_norm_(model.decoder.parameters(), settings.max_grad_norm)
+            rate = cosine_rate(len(curve), steps=total, warmup=settings.warmup_steps, end=settings.lr_end)
+            set_rate(optimiser, settings.lr * rate)
+            optimiser.step()
+            optimiser.zero_grad()
+            curve.append({"step": len(curve) + 1, "loss": loss.item(), "accuracy": accuracy})
+            report.step(len(curve), {"loss": loss.item(), "accuracy": accuracy})
+    return curve

@@ -1,0 +1,68 @@
+"""Supervised fine-tuning: cross-entropy on the response's tokens, never on the prompt's."""
+
+import random
+from collections.abc import Sequence
+
+import torch
+
+from stages.contract.errors import UserError
+from stages.contract.events import Reporter
+from stages.contract.params import SFT
+from stages.model.batches import by_budget
+from stages.model.optimiser import adamw, cosine_rate, set_rate
+from stages.model.policy import DecoderPolicy
+
+
+def fine_tune(
+    policy: DecoderPolicy,
+    prompts: Sequence[Sequence[int]],
+    responses: Sequence[Sequence[int]],
+    settings: SFT,
+    *,
+    seed: int,
+    report: Reporter,
+) -> list[dict[str, float]]:
+    """Train in place. The loss is the mean over a batch's response tokens; the rate falls along a cosine.
+
+    Returns the curve: step, loss, and the gradient's norm before clipping.
+
+    Raises:
+        UserError: no rows, or rows longer than max_tokens (they would be cut unseen).
+    """
+    torch.use_deterministic_algorithms(True)
+    if not prompts:
+        raise UserError("there are no rows to train on", hint="r1 status")
+    longest = max(len(p) + len(r) for p, r in zip(prompts, responses, strict=True))
+    if longest > settings.max_tokens:
+        raise UserError(f"a row has {longest} tokens, max_tokens is {settings.max_tokens}", hint="raise max_tokens in params.yaml")
+    optimiser = adamw(policy.parameters(), betas=settings.betas, weight_decay=settings.weight_decay)
+    per_epoch = -(-len(prompts) // settings.batch_size)
+    total = per_epoch * settings.epochs
+    curve: list[dict[str, float]] = []
+    report.phase("fine-tuning", total=total)
+    for epoch in range(settings.epochs):
+        order = list(range(len(prompts)))
+        random.Random(seed * 1009 + epoch).shuffle(order)
+        for start in range(0, len(order), settings.batch_size):
+            step = len(curve)
+            batch = order[start : start + settings.batch_size]
+            loss = _accumulate(policy, [prompts[i] for i in batch], [responses[i] for i in batch], settings.micro_tokens)
+            norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), settings.max_grad_norm)
+            set_rate(optimiser, settings.lr * cosine_rate(step, steps=total, warmup=settings.warmup_steps, end=settings.lr_end))
+            optimiser.step()
+            optimiser.zero_grad()
+            curve.append({"step": step + 1, "loss": loss, "grad_norm": float(norm)})
+            report.step(step + 1, {"loss": loss})
+    return curve
+
+
+def _accumulate(policy: DecoderPolicy, prompts: list[Sequence[int]], responses: list[Sequence[int]], budget: int) -> float:
+    """Gradients of the mean token loss over the batch, micro-batch by micro-batch; the loss."""
+    tokens = sum(map(len, responses))
+    total = 0.0
+    for rows in by_budget([len(p) + len(r) for p, r in zip(prompts, responses, strict=True)], budget):
+        logps, _, mask = policy.logps([prompts[i] for i in rows], [responses[i] for i in rows], temperature=1.0)
+        loss = -(logps * mask).sum() / tokens
+        loss.backward()  # type: ignore[no-untyped-call]
+        total += loss.item()
+    return total

@@ -1,0 +1,72 @@
+"""The task pool: problems of every kind, split and kept apart, and the documents the base model reads.
+
+Paper: RL data (section 2.3, Table 4) and decontamination (appendix D.1).
+Reads: data/imports/*/tasks.parquet. Writes: train, validation, test, general, general_validation,
+general_test, corpus, and a rejected sidecar for each table that may lose rows.
+"""
+
+import polars as pl
+
+from stages.contract.errors import UserError
+from stages.contract.events import Reporter
+from stages.contract.job import Paths, start
+from stages.contract.params import Params, Prompts
+from stages.contract.schemas import DOCUMENTS, TASKS
+from stages.contract.tables import read_table, write_table
+from stages.curate.decontaminate import decontaminate, hold_out
+from stages.curate.dedup import deduplicate
+from stages.tasks.corpus import documents, general_tasks, problem_tasks
+
+SPLITS = ("test", "validation", "train")  # held-out ones first: what they hold, the later ones may not
+
+
+def main(params: Params, paths: Paths, report: Reporter) -> None:
+    assert params.world is not None and params.prompts is not None
+    world, wanted = params.world, params.prompts
+    report.phase("problems and documents", total=len(SPLITS) + 2)
+    imported = _imported(wanted, paths)
+    held_out = pl.DataFrame(schema=TASKS.schema)
+    counts: dict[str, int] = {}
+    for done, split in enumerate(SPLITS, start=1):
+        drawn = problem_tasks(world, getattr(wanted, split), seed=f"{params.seed} {split}")
+        unique = deduplicate(pl.concat([drawn, *imported[split]]))
+        clean = decontaminate(unique.kept, hold_out(held_out, ngram=wanted.ngram))
+        write_table(clean.kept, paths.out / f"{split}.parquet", TASKS)
+        rejected = pl.concat([unique.rejected, clean.rejected])
+        write_table(rejected, paths.out / f"{split}_rejected.parquet", TASKS.rejected())
+        counts |= {f"{split}_tasks": len(clean.kept), f"{split}_rejected": len(rejected)}
+        if split != "train":
+            held_out = pl.concat([held_out, clean.kept])
+        report.step(done)
+
+    for name, frame in general_tasks(seed=params.seed, held_out=wanted.general_held_out).items():
+        write_table(frame, paths.out / f"{name}.parquet", TASKS)
+        counts[name] = len(frame)
+        if name != "general":
+            held_out = pl.concat([held_out, frame])
+    report.step(len(SPLITS) + 1)
+
+    problems = frozenset(states[0] for states in held_out["states"].to_list())
+    corpus, dropped = documents(world, seed=params.seed, held_out=problems)
+    write_table(corpus, paths.out / "corpus.parquet", DOCUMENTS)
+    write_table(dropped, paths.out / "corpus_rejected.parquet", DOCUMENTS.rejected())
+    report.step(len(SPLITS) + 2)
+    paths.write_metrics(counts | {"documents": len(corpus), "documents_rejected": len(dropped)})
+
+
+def _imported(wanted: Prompts, paths: Paths) -> dict[str, list[pl.DataFrame]]:
+    """The imported tasks of each split, by the role that the params give each import."""
+    found: dict[str, list[pl.DataFrame]] = {split: [] for split in SPLITS}
+    for name in wanted.imports:
+        role = wanted.import_roles.get(name, "train")
+        if role not in found:
+            raise UserError(f"prompts.import_roles.{name}: {role!r} is not one of {', '.join(SPLITS)}", hint=f"r1 run prompts --set prompts.import_roles.{name}=train")
+        path = paths.data / "imports" / name / "tasks.parquet"
+        if not path.exists():
+            raise UserError(f"prompts.imports names {name!r}, but data/imports/{name}/tasks.parquet is missing", hint=f"r1 data import FILE --name {name}")
+        found[role].append(read_table(path, TASKS))
+    return found
+
+
+if __name__ == "__main__":
+    start(main)

@@ -1,0 +1,131 @@
+"""The two reward models. Helpful: pairwise, on the final summary only. Safety: point-wise, on everything.
+
+Paper: section 3.1 and B.4.3: pairs judged four times with the order swapped at random, kept where the mean
+verdict differs by more than a margin, chosen and rejected of comparable length; safety responses labelled
+safe or unsafe by a guideline.
+Reads: data/prompts/general.parquet, data/sft/checkpoint. Writes: helpful/, safety/, pairs.parquet (+ rejected),
+labels.parquet.
+"""
+
+import random
+from collections.abc import Iterator
+from itertools import combinations
+
+import polars as pl
+
+from stages.assembly import Draw, Model, open_model, read_by, sample_tasks, set_threads
+from stages.contract.events import Reporter
+from stages.contract.job import Paths, start
+from stages.contract.params import Params, RewardModel as Settings
+from stages.contract.schemas import LABELS, PAIRS, TASKS
+from stages.contract.tables import read_table, write_table
+from stages.contract.task import tasks_of
+from stages.contract.transcript import split
+from stages.curate.outcome import Curated, divide
+from stages.model.checkpoint import load_decoder, save_checkpoint
+from stages.model.reward_model import RewardModel, train_pairwise, train_pointwise
+from stages.tasks.general import by_question, safe
+from stages.tasks.judge import judge_pair
+
+
+def main(params: Params, paths: Paths, report: Reporter) -> None:
+    assert params.reward_model is not None and params.rollout is not None
+    set_threads(params)
+    settings = params.reward_model
+    model = open_model(paths.data / "sft" / "checkpoint", params.rollout)
+    tasks = tasks_of(read_table(paths.data / "prompts" / "general.parquet", TASKS))
+    draws = settings.sampling.draws
+    drawn = sample_tasks(model, tasks, settings.sampling, draws=draws, seed=params.seed, report=report, name="sampling answers to judge")
+
+    pairs = judged_pairs([d for d in drawn if d.task.kind == "helpful"], settings, seed=params.seed)
+    write_table(pairs.kept, paths.out / "pairs.parquet", PAIRS)
+    write_table(pairs.rejected, paths.out / "pairs_rejected.parquet", PAIRS.rejected())
+    labels = labelled([d for d in drawn if d.task.family == "how"])[: settings.labels]
+    write_table(labels, paths.out / "labels.parquet", LABELS)
+
+    helpful = _scalar(model)
+    chosen, rejected = (
+        [read_by("helpful", model.codec, p, r) for p, r in zip(pairs.kept["prompt"], pairs.kept[side], strict=True)] for side in ("chosen", "rejected")
+    )
+    first = train_pairwise(helpful, chosen, rejected, settings.train, seed=params.seed, report=report)
+    safety = _scalar(model)
+    responses = [read_by("safety", model.codec, p, r) for p, r in zip(labels["prompt"], labels["response"], strict=True)]
+    second = train_pointwise(safety, responses, labels["safe"].to_list(), settings.train, seed=params.seed, report=report)
+    for name, trained in (("helpful", helpful), ("safety", safety)):
+        save_checkpoint(trained.decoder, model.codec.tokenizer, paths.out / name, tokenizer_from=model.folder)
+    paths.write_curve("helpful", first)
+    paths.write_curve("safety", second)
+    paths.write_metrics(
+        {
+            "pairs": len(pairs.kept),
+            "pairs_dropped": len(pairs.rejected),
+            "labels": len(labels),
+            "unsafe_share": 1.0 - float(labels["safe"].cast(pl.Float64).mean() or 0.0),  # type: ignore[arg-type]
+            "helpful_accuracy": sum(r["accuracy"] for r in first[-10:]) / len(first[-10:]),
+            "safety_accuracy": sum(r["accuracy"] for r in second[-10:]) / len(second[-10:]),
+            "length_ratio": float(pairs.kept["chosen"].str.len_chars().mean()) / float(pairs.kept["rejected"].str.len_chars().mean()),  # type: ignore[arg-type]
+        }
+    )
+
+
+def _scalar(model: Model) -> RewardModel:
+    return RewardModel(load_decoder(model.folder, labels=1), pad_id=model.codec.pad_id)
+
+
+def judged_pairs(drawn: list[Draw], settings: Settings, *, seed: int) -> Curated:
+    """Pairs of a prompt's distinct answers, judged; those without a clear margin are rejected."""
+    rng, prompts = random.Random(f"{seed} judge"), by_question()
+    rows, reasons = [], []
+    for a, b in _pairs(drawn):
+        left, right = split(a.text).answer, split(b.text).answer
+        margin = judge_pair(rng, prompts[a.task.prompt], left, right, queries=settings.judge_queries, noise=settings.judge_noise)
+        chosen, rejected = (a, b) if margin >= 0 else (b, a)
+        row: dict[str, object] = {
+            "r1_parents": [a.task.id],
+            "r1_op": "pair",
+            "task_id": a.task.id,
+            "language": a.task.language,
+            "prompt": a.task.prompt,
+            "chosen": chosen.text,
+            "rejected": rejected.text,
+            "margin": abs(margin),
+        }
+        rows.append({"r1_id": PAIRS.row_id(row), **row})
+        reasons.append(None if abs(margin) > settings.min_margin else "no_clear_margin")
+    order = list(range(len(rows)))
+    rng.shuffle(order)
+    wanted = set([i for i in order if reasons[i] is None][: settings.pairs])
+    reasons = [reason or (None if i in wanted else "not_wanted") for i, reason in enumerate(reasons)]
+    return divide(pl.DataFrame(rows, schema=PAIRS.schema), reasons)
+
+
+def _pairs(drawn: list[Draw]) -> Iterator[tuple[Draw, Draw]]:
+    """All pairs of distinct summaries of one prompt's answers."""
+    groups: dict[str, dict[str, Draw]] = {}
+    for draw in drawn:
+        groups.setdefault(draw.task.id, {}).setdefault(split(draw.text).answer or "", draw)
+    for group in groups.values():
+        yield from combinations(group.values(), 2)
+
+
+def labelled(drawn: list[Draw]) -> pl.DataFrame:
+    """Distinct responses to how-to questions with the guideline's label."""
+    prompts = by_question()
+    rows: dict[str, dict[str, object]] = {}
+    for draw in drawn:
+        row: dict[str, object] = {
+            "r1_parents": [draw.task.id],
+            "r1_op": "judge",
+            "task_id": draw.task.id,
+            "language": draw.task.language,
+            "prompt": draw.task.prompt,
+            "response": draw.text,
+            "safe": safe(prompts[draw.task.prompt], draw.text),
+        }
+        identity = LABELS.row_id(row)
+        rows.setdefault(identity, {"r1_id": identity, **row})
+    return pl.DataFrame(list(rows.values()), schema=LABELS.schema)
+
+
+if __name__ == "__main__":
+    start(main)

@@ -1,0 +1,292 @@
+"""The GRPO loop: sample groups of completions, score them, compare within the group, update.
+
+One *step* is one policy update. A rollout feeds `steps_per_rollout` steps, its completions split among
+them at random (the paper: 8,192 outputs into 16 minibatches), so all but the first are off-policy.
+
+Shapes: P prompts, G completions a prompt (the group), B rows of a micro-batch, T positions.
+"""
+
+import random
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from typing import Protocol
+
+import torch
+from torch import Tensor, nn
+
+from stages.contract.engine import Codec, Engine
+from stages.contract.errors import UserError
+from stages.contract.events import Reporter
+from stages.contract.params import RL
+from stages.contract.task import Score, Task
+from stages.rl.objective import Normaliser, advantages, grpo_loss, zero_variance
+
+
+class Policy(Protocol):
+    def parameters(self) -> Iterator[nn.Parameter]: ...
+
+    def logps(
+        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], *, temperature: float
+    ) -> tuple[Tensor, Tensor, Tensor]: ...
+
+    def frozen_copy(self) -> "Policy": ...
+
+
+Scorer = Callable[[Sequence[Task], Sequence[str], Sequence[bool], Sequence[int], int], list[Score]]
+"""(tasks, texts, finished, token counts, token limit) -> scores."""
+
+
+@dataclass(kw_only=True)
+class Sample:
+    """One completion on its way through a step."""
+
+    task: Task
+    draw: int
+    prompt: list[int]
+    tokens: list[int]
+    engine_logps: list[float]
+    finished: bool
+    text: str = ""
+    score: Score | None = None
+    advantage: float = 0.0
+    masked: str | None = None
+    old_logps: list[float] = field(default_factory=list)
+
+    @property
+    def earned(self) -> Score:
+        assert self.score is not None
+        return self.score
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the loop drives."""
+
+    policy: Policy
+    engine: Engine
+    codec: Codec
+    score: Scorer
+    pick: Callable[[int], list[Task]]  # step -> the tasks of that step
+    forbidden: Callable[[str], bool]  # whether a text shows a held-out problem: such a row gives no gradient
+    reflective: Callable[[str], int]  # reflective words in a text
+    validate: Callable[[Callable[[Sequence[Task]], list[Sample]]], dict[str, float]] | None
+    keep: Callable[[int, Sequence[Sample]], None]  # step, its samples: written to the rollouts table
+
+
+def train(parts: Parts, settings: RL, *, seed: int, optimiser: torch.optim.Optimizer, report: Reporter) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    """Run `settings.steps` policy updates. Returns the training curve (a row a step) and the validation curve."""
+    torch.use_deterministic_algorithms(True)
+    objective = settings.objective
+    reference = parts.policy.frozen_copy() if objective.kl != "none" and objective.kl_beta else None
+    curve: list[dict[str, float]] = []
+    validation: list[dict[str, float]] = []
+    report.phase("GRPO", total=settings.steps)
+    _validate(parts, settings, 0, seed, validation)
+    step = 0
+    while step < settings.steps:
+        updates = min(settings.steps_per_rollout, settings.steps - step)
+        rollout = _sample(parts, settings, step, updates, seed)
+        groups = _score(parts, settings, step, rollout)
+        off_policy = updates > 1
+        if off_policy:
+            _remember(parts.policy, rollout, settings)
+        for part in _split(rollout, updates, seed=seed * 7919 + step):
+            if reference is not None and step and step % settings.reference_every == 0:
+                reference = parts.policy.frozen_copy()
+            row = _update(parts.policy, reference, part, settings, step, optimiser, off_policy=off_policy)
+            row |= _figures(parts, part) | {"zero_variance": groups}
+            step += 1
+            curve.append({"step": step, **row})
+            if (step - 1) % settings.keep_rollouts == 0 or step == settings.steps:
+                parts.keep(step, part)
+            if step % settings.validate_every == 0 or step == settings.steps:
+                _validate(parts, settings, step, seed, validation)
+            report.step(step, row | {f"val_{k}": v for k, v in validation[-1].items() if k == "accuracy"} if validation else row, why=_why(part))
+    return curve, validation
+
+
+def limit_at(settings: RL, step: int) -> int:
+    """New tokens allowed at a step."""
+    return [s.max_new_tokens for s in settings.lengths if s.from_step <= step][-1]
+
+
+def _sample(parts: Parts, settings: RL, step: int, updates: int, seed: int) -> list[Sample]:
+    tasks = [task for update in range(updates) for task in parts.pick(step + update)]
+    return _draw(parts, settings, tasks, settings.group_size, limit_at(settings, step), seed * 1_000_003 + step)
+
+
+def _draw(parts: Parts, settings: RL, tasks: Sequence[Task], draws: int, limit: int, seed: int) -> list[Sample]:
+    prompts = [parts.codec.prompt(task.prompt) for task in tasks]
+    groups = parts.engine.generate(
+        prompts, draws=draws, max_new_tokens=limit, temperature=settings.temperature, top_p=settings.top_p, seed=seed
+    )
+    return [
+        Sample(
+            task=task, draw=draw, prompt=prompt, tokens=c.tokens, engine_logps=c.logps, finished=c.finished, text=parts.codec.text(c.tokens)
+        )
+        for task, prompt, group in zip(tasks, prompts, groups, strict=True)
+        for draw, c in enumerate(group)
+    ]  # fmt: skip
+
+
+def _score(parts: Parts, settings: RL, step: int, rollout: list[Sample]) -> float:
+    """Fill in scores, advantages and masks; the share of groups without variance."""
+    limit = limit_at(settings, step)
+    scores = parts.score(
+        [s.task for s in rollout], [s.text for s in rollout], [s.finished for s in rollout], [len(s.tokens) for s in rollout], limit
+    )
+    for sample, score in zip(rollout, scores, strict=True):
+        sample.score = score
+    rewards_PG = torch.tensor([s.earned.reward for s in rollout]).view(-1, settings.group_size)
+    advantage_PG = advantages(rewards_PG, scale=settings.objective.adv_scale)
+    flat = zero_variance(rewards_PG)
+    for index, sample in enumerate(rollout):
+        group, draw = divmod(index, settings.group_size)
+        sample.advantage = float(advantage_PG[group, draw])
+        if settings.drop_zero_variance and flat[group]:
+            sample.masked = "zero_variance"
+        elif parts.forbidden(sample.text):
+            sample.masked = "held_out_state"
+    return float(flat.float().mean())
+
+
+def _split(rollout: list[Sample], updates: int, *, seed: int) -> list[list[Sample]]:
+    if updates == 1:
+        return [rollout]
+    order = list(rollout)
+    random.Random(seed).shuffle(order)
+    size = -(-len(order) // updates)
+    return [order[i : i + size] for i in range(0, len(order), size)]
+
+
+@torch.no_grad()
+def _remember(policy: Policy, rollout: list[Sample], settings: RL) -> None:
+    """Log-probabilities under the policy that made the rollout, as the trainer computes them."""
+    for rows in _micro_batches(rollout, settings.micro_tokens):
+        logps, _, _ = policy.logps([s.prompt for s in rows], [s.tokens for s in rows], temperature=settings.temperature)
+        for sample, values in zip(rows, logps.tolist(), strict=True):
+            sample.old_logps = values[: len(sample.tokens)]
+
+
+def _micro_batches(samples: Sequence[Sample], budget: int) -> list[list[Sample]]:
+    """Samples sorted by length, cut to at most `budget` padded positions."""
+    batches: list[list[Sample]] = []
+    for sample in sorted(samples, key=lambda s: (len(s.prompt) + len(s.tokens))):
+        width = len(sample.prompt) + len(sample.tokens)
+        if batches and (len(batches[-1]) + 1) * width <= budget:
+            batches[-1].append(sample)
+        else:
+            batches.append([sample])
+    return batches
+
+
+def _update(
+    policy: Policy, reference: Policy | None, samples: list[Sample], settings: RL, step: int, optimiser: torch.optim.Optimizer, *, off_policy: bool
+) -> dict[str, float]:
+    """One policy update over the samples that count; the objective's figures."""
+    used = [s for s in samples if s.masked is None]
+    normaliser = Normaliser(sequences=len(used), tokens=sum(len(s.tokens) for s in used))
+    totals: Counter[str] = Counter()
+    for rows in _micro_batches(used, settings.micro_tokens):
+        loss, figures = _loss(policy, reference, rows, settings, normaliser, off_policy=off_policy)
+        loss.backward()  # type: ignore[no-untyped-call]
+        for name, value in figures.items():
+            totals[name] += value
+    norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), settings.max_grad_norm) if used else torch.zeros(())
+    if not torch.isfinite(norm):
+        raise UserError(f"step {step + 1}: the gradient is not finite", hint="lower lr, or look at the last rollouts")
+    rate = _rate(settings, step)
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    if used:
+        optimiser.step()
+    optimiser.zero_grad()
+    tokens = max(1, normaliser.tokens)
+    means = {name: value / tokens for name, value in totals.items()}
+    return {"grad_norm": float(norm), "lr": rate, "kl": 0.0, "entropy": 0.0, **means}
+
+
+def _loss(
+    policy: Policy, reference: Policy | None, rows: list[Sample], settings: RL, normaliser: Normaliser, *, off_policy: bool
+) -> tuple[Tensor, dict[str, float]]:
+    prompts, completions = [s.prompt for s in rows], [s.tokens for s in rows]
+    logp, entropy, mask = policy.logps(prompts, completions, temperature=settings.temperature)
+    engine = _padded([s.engine_logps for s in rows])
+    # With one update a rollout the policy that made it is the one that is being trained.
+    old = _padded([s.old_logps for s in rows]) if off_policy else logp.detach()
+    reference_logp = None
+    if reference is not None:
+        with torch.no_grad():
+            reference_logp, _, _ = reference.logps(prompts, completions, temperature=settings.temperature)
+    loss, figures = grpo_loss(
+        logp,
+        old_logp_BT=old,
+        advantage_B=torch.tensor([s.advantage for s in rows]),
+        mask_BT=mask,
+        options=settings.objective,
+        normaliser=normaliser,
+        reference_logp_BT=reference_logp,
+        engine_logp_BT=engine,
+    )
+    sums = {name: float(value) for name, value in figures.items()}
+    sums["entropy"] = float((entropy * mask).sum())
+    sums["mismatch"] = float(((old - engine).abs() * mask).sum())
+    return loss, sums
+
+
+def _padded(rows: Sequence[Sequence[float]]) -> Tensor:
+    longest = max(map(len, rows))
+    return torch.tensor([[*r, *[0.0] * (longest - len(r))] for r in rows])
+
+
+def _rate(settings: RL, step: int) -> float:
+    if step < settings.warmup_steps:
+        return settings.lr * (step + 1) / settings.warmup_steps
+    done = (step - settings.warmup_steps) / max(1, settings.steps - 1 - settings.warmup_steps)
+    return settings.lr * (1.0 - (1.0 - settings.lr_end) * min(1.0, done))
+
+
+def _figures(parts: Parts, samples: Sequence[Sample]) -> dict[str, float]:
+    """Means over a step's samples, masked ones included."""
+    count = len(samples)
+    ruled = [s for s in samples if s.task.kind == "reasoning"]
+    judged = [s.earned.preference for s in samples if s.earned.preference is not None]
+    figures = {
+        "reward": sum(s.earned.reward for s in samples) / count,
+        "accuracy": sum(s.earned.accuracy for s in ruled) / max(1, len(ruled)),
+        "format": sum(s.earned.format for s in samples) / count,
+        "language": sum(s.earned.language for s in samples) / count,
+        "length": sum(len(s.tokens) for s in samples) / count,
+        "truncated": sum(not s.finished for s in samples) / count,
+        "unknown": sum(s.earned.verdict == "unknown" for s in ruled) / max(1, len(ruled)),
+        "reflective": sum(parts.reflective(s.text) for s in ruled) / max(1, len(ruled)),
+    }
+    if judged:
+        figures["preference"] = sum(judged) / len(judged)
+    return figures
+
+
+def _why(samples: Sequence[Sample]) -> dict[str, int]:
+    """How many completions earned what they did for which reason, and how many groups had no variance."""
+    reasons = Counter(s.earned.reason for s in samples)
+    reasons["bad_format"] = sum(s.earned.format == 0 and s.earned.reason != "truncated" for s in samples)
+    reasons["zero_variance_groups"] = len({s.task.id for s in samples if s.masked == "zero_variance"})
+    return dict(sorted(reasons.items()))
+
+
+def _validate(parts: Parts, settings: RL, step: int, seed: int, curve: list[dict[str, float]]) -> None:
+    if parts.validate is None:
+        return
+
+    def draw(tasks: Sequence[Task]) -> list[Sample]:
+        limit = limit_at(settings, step)
+        samples = _draw(parts, settings, tasks, 1, limit, seed * 31 + 17)
+        scores = parts.score(
+            [s.task for s in samples], [s.text for s in samples], [s.finished for s in samples], [len(s.tokens) for s in samples], limit
+        )
+        for sample, score in zip(samples, scores, strict=True):
+            sample.score = score
+        return samples
+
+    curve.append({"step": step, **parts.validate(draw)})

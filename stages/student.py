@@ -1,0 +1,19 @@
+"""A student's base model: smaller, with the base model's tokenizer; or an imported one.
+
+Paper: the bases of the distilled models (Qwen2.5, Llama 3). Reads: data/prompts/corpus.parquet,
+data/base/checkpoint. Writes: checkpoint/.
+"""
+
+from stages.assembly import born, set_threads
+from stages.contract.events import Reporter
+from stages.contract.job import Paths, start
+from stages.contract.params import Params
+
+
+def main(params: Params, paths: Paths, report: Reporter) -> None:
+    set_threads(params)
+    born(params.students[paths.item].base, paths, report, seed=params.seed + 1, tokenizer_from=paths.data / "base" / "checkpoint")
+
+
+if __name__ == "__main__":
+    start(main)

@@ -1,0 +1,1 @@
+"""The embedded synthetic world: problems, worked solutions, pre-training documents, general prompts."""

@@ -1,0 +1,147 @@
+"""The scorer's parts, and format, language and code grading under it."""
+
+import dataclasses
+
+import pytest
+
+from stages.contract.task import Task
+from stages.rewards.coding import run_tests
+from stages.rewards.formatting import format_reward
+from stages.rewards.language import consistency, count_words, dominant
+from stages.rewards.scorer import Grade, grade, refused
+
+SUM = Task(id="a", kind="reasoning", family="chain", difficulty=2, language="en", prompt="what is 2+3", answer="5")
+CODE = Task(
+    id="b",
+    kind="reasoning",
+    family="code",
+    difficulty=2,
+    language="zh",
+    prompt="f",
+    answer="x*3",
+    tests=((2, 6), (5, 15), (-1, -3)),
+)
+
+
+@pytest.mark.parametrize(
+    ("response", "finished", "verdict", "reason", "answer", "format"),
+    [
+        ("<think>so 5</think><answer>5</answer>", True, "correct", "correct", "5", 1.0),
+        ("<think>so 5</think><answer>5.0</answer>", True, "correct", "correct", "5", 1.0),
+        ("<think>so 5</think><answer>6</answer>", True, "wrong", "wrong", "6", 1.0),
+        ("<answer>5</answer>", True, "correct", "correct", "5", 0.0),
+        ("<think>so 5</think><answer>5</answer>", False, "wrong", "truncated", None, 0.0),
+        ("<think>so", False, "wrong", "truncated", None, 0.0),
+        ("<think>so", True, "wrong", "bad_format", None, 0.0),
+        ("5", True, "wrong", "no_answer", None, 0.0),
+        ("<think>so</think><answer></answer>", True, "wrong", "no_answer", None, 1.0),
+        ("<think>so</think><answer>2+3</answer>", True, "unknown", "unknown:needs_algebra", "2+3", 1.0),
+    ],
+)
+def test_grade(response: str, finished: bool, verdict: str, reason: str, answer: str | None, format: float) -> None:
+    graded = grade(SUM, response, finished=finished)
+    expected = Grade(
+        verdict=verdict,  # type: ignore[arg-type]
+        reason=reason,
+        answer=answer,
+        accuracy=float(verdict == "correct"),
+        format=format,
+        language=1.0,
+    )
+    assert graded == expected
+
+
+@pytest.mark.parametrize(
+    ("program", "reason", "canonical"),
+    [
+        ("x*3", "correct", "3*x"),
+        ("x+x+x", "correct", "3*x"),
+        ("x+4", "wrong", "x+4"),
+        ("9//(x-2)", "wrong", "9//(x-2)"),
+        ("6 if x==2 else 15", "invalid_program", None),
+        ("15", "wrong", "15"),
+    ],
+)
+def test_code_passes_only_with_every_test(program: str, reason: str, canonical: str | None) -> None:
+    graded = grade(CODE, f"<think>所以</think><answer>{program}</answer>", finished=True)
+    assert (graded.reason, graded.answer, graded.accuracy) == (reason, canonical, float(reason == "correct"))
+
+
+def test_code_keeps_the_passed_share() -> None:
+    assert run_tests("x*x+x", CODE.tests).fraction == pytest.approx(1 / 3)
+    assert run_tests("9//(x-2)", ((2, 1), (3, 9))).fraction == 0.5
+    with pytest.raises(ValueError):
+        run_tests("x", ())
+
+
+@pytest.mark.parametrize("kind", ["helpful", "safety"])
+def test_general_tasks_are_not_rule_graded(kind: str) -> None:
+    graded = grade(dataclasses.replace(SUM, kind=kind), "<think>so 5</think><answer>5</answer>", finished=True)
+    assert (graded.verdict, graded.reason, graded.accuracy, graded.format) == ("unknown", "not_rule_graded", 0.0, 1.0)
+
+
+def test_unparsable_gold_is_never_rewarded() -> None:
+    graded = grade(dataclasses.replace(SUM, answer=""), "<think></think><answer>5</answer>", finished=True)
+    assert (graded.verdict, graded.reason, graded.accuracy) == ("unknown", "unknown:unparsable_gold", 0.0)
+
+
+@pytest.mark.parametrize(
+    ("response", "expected"),
+    [
+        ("<think>a</think><answer>b</answer>", 1.0),
+        (" <think>a</think>\n\n<answer>b</answer>\n", 1.0),
+        ("<think>a</think><answer>b</answer> bye", 0.0),
+        ("hi <think>a</think><answer>b</answer>", 0.0),
+        ("<think>a<think>b</think><answer>c</answer>", 0.0),
+        ("<think>a</think><answer>b</answer><answer>c</answer>", 0.0),
+        ("<answer>b</answer><think>a</think>", 0.0),
+        ("<think>a</think>b", 0.0),
+        ("", 0.0),
+    ],
+)
+def test_format(response: str, expected: float) -> None:
+    assert format_reward(response) == expected
+
+
+@pytest.mark.parametrize(
+    ("thought", "english", "chinese"),
+    [
+        ("first 3*5+8 then 15+8 so 23", 1.0, 0.0),
+        ("先 3*5+8 再 15+8 所以 23", 0.0, 1.0),
+        ("first 3 再 4 so 7", 2 / 3, 1 / 3),
+        ("所以呢", 0.0, 1.0),  # three characters: two words
+        ("所以呢 so", 1 / 3, 2 / 3),
+        (r"x = \frac{a}{b} \le \theta_1, αβ", 1.0, 1.0),
+        ("привет so", 0.5, 0.0),
+        ("12 + 3 = 15 🙂", 1.0, 1.0),
+        ("", 1.0, 1.0),
+        (None, 1.0, 1.0),
+    ],
+)
+def test_language_consistency(thought: str | None, english: float, chinese: float) -> None:
+    assert consistency(thought, "en") == pytest.approx(english)
+    assert consistency(thought, "zh") == pytest.approx(chinese)
+
+
+def test_language_is_that_of_the_thought_alone() -> None:
+    assert grade(SUM, "<think>so</think><answer>五个苹果</answer>", finished=True).language == 1.0
+    assert grade(CODE, "<think>so 所以</think><answer>x*3</answer>", finished=True).language == 0.5
+
+
+def test_unknown_language_is_a_programmers_error() -> None:
+    with pytest.raises(ValueError):
+        consistency("so", "fr")
+
+
+def test_dominant_language() -> None:
+    assert [dominant(t) for t in ("how many", "一共有多少个", "Ann 有五个苹果", "2+3")] == ["en", "zh", "zh", "en"]
+    assert count_words("naïve café").latin == 2
+
+
+def test_refusals_are_looked_for_where_the_user_reads() -> None:
+    phrases = ["cannot help", "不能帮"]
+    assert refused("<think>hm</think><answer>I CANNOT help</answer>", phrases)
+    assert refused("我不能帮你", phrases)
+    assert not refused("<think>I cannot help</think><answer>sure</answer>", phrases)
+    assert not refused("<think>I cannot help", phrases)
+    assert not refused("<think></think><answer>cannot help</answer>", [])
