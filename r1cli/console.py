@@ -31,7 +31,7 @@ def _console(*, stderr: bool = False) -> "Console":
 
     stream = sys.stderr if stderr else sys.stdout
     # Without a terminal nothing is wrapped: lines are for grep.
-    return Console(file=stream, highlight=False, soft_wrap=not stream.isatty())
+    return Console(file=stream, highlight=False, width=None if stream.isatty() else 1000)
 
 
 def say(text: str = "") -> None:
@@ -180,7 +180,7 @@ class _Lines:
         self._said_at, self._said_done = phase.now, phase.done
         count = f"{phase.done}/{phase.total}" if phase.total else f"{phase.done}"
         left = phase.left_s
-        parts = [f"{self._title}: {phase.name} {count}", phase.figures_text(), phase.why_text(), f"{seconds(left)} left" if left else ""]
+        parts = [f"{self._title}: {phase.name} {count}", phase.figures_text(), phase.why_text(), f"{seconds(left)} left" if left and left >= 1 else ""]
         say("  ".join(part for part in parts if part))
 
 

@@ -9,7 +9,7 @@ import os
 import subprocess
 import sys
 import sysconfig
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -52,6 +52,44 @@ class Stage:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Pipeline:
+    """All stages, in dvc.yaml's order, and the names of those that each one reads from."""
+
+    stages: tuple[Stage, ...]
+    upstream: Mapping[str, tuple[str, ...]]
+
+    @property
+    def modules(self) -> list[str]:
+        return list(dict.fromkeys(stage.module for stage in self.stages))
+
+    def match(self, target: str) -> list[Stage]:
+        """The stages that a target names: one, all items of one (`distill`), or `all`.
+
+        Raises:
+            UserError: it names none; with the nearest name.
+        """
+        found = list(self.stages) if target == "all" else [s for s in self.stages if target in (s.name, s.module)]
+        if not found:
+            raise unknown_stage(target, [stage.name for stage in self.stages])
+        return found
+
+    def above(self, names: Iterable[str]) -> set[str]:
+        """The names, and those of all stages that lead to them."""
+        found = set(names)
+        waiting = list(found)
+        while waiting:
+            new = [name for name in self.upstream[waiting.pop()] if name not in found]
+            found.update(new)
+            waiting += new
+        return found
+
+    def below(self, names: Iterable[str]) -> set[str]:
+        """The names, and those of all stages that they lead to."""
+        wanted = set(names)
+        return {stage.name for stage in self.stages if self.above([stage.name]) & wanted}
+
+
+@dataclass(frozen=True, kw_only=True)
 class Inputs:
     """A stage with the content hashes of its deps. `recorded`: dvc.lock holds a result for exactly these."""
 
@@ -88,37 +126,23 @@ def inputs_of(root: Path, name: str) -> Inputs:
         return Inputs(stage=_stage(repo, found), digests=_digests(repo, found), recorded=_recorded(found))
 
 
-def stages_of(root: Path) -> list[Stage]:
-    """All stages, in dvc.yaml's order."""
+def load(root: Path) -> Pipeline:
+    """All stages and what feeds what.
+
+    Raises:
+        UserError: dvc.yaml or params.yaml can't be read or resolved.
+    """
     with _repo(root) as repo:
-        return [_stage(repo, found) for found in _all(repo)]
+        order = _all(repo)
+        return Pipeline(stages=tuple(_stage(repo, found) for found in order), upstream=_upstream(repo, order))
 
 
 def standings(root: Path) -> list[Standing]:
     """How every stage stands, in dvc.yaml's order. Takes no lock, so it answers while a stage runs."""
     with _repo(root) as repo:
-        graph = repo.index.graph
         order = _all(repo)
-        names = {found.name: place for place, found in enumerate(order)}
-        answer = []
-        for found in order:
-            above = sorted({s.name for s in graph.successors(found) if s.name in names}, key=names.__getitem__)
-            answer.append(_standing(repo, found, tuple(above)))
-        return answer
-
-
-def match(stages: Sequence[Stage], target: str) -> list[Stage]:
-    """The stages that a target names: one, all items of one (`distill`), or `all`.
-
-    Raises:
-        UserError: it names none; with the nearest name.
-    """
-    if target == "all":
-        return list(stages)
-    found = [stage for stage in stages if target in (stage.name, stage.module)]
-    if not found:
-        raise unknown_stage(target, [stage.name for stage in stages])
-    return found
+        upstream = _upstream(repo, order)
+        return [_standing(repo, found, upstream[found.name]) for found in order]
 
 
 def unknown_stage(target: str, names: Sequence[str]) -> UserError:
@@ -165,13 +189,19 @@ def _repo(root: Path) -> Iterator["Repo"]:
             repo.close()
     except (DvcException, SCMError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(" ".join(line.strip() for line in lines), hint="r1 doctor; see dvc.yaml and params.yaml") from error
+        raise UserError(" ".join(line.strip() for line in lines), hint="dvc stage list   (says where in dvc.yaml or params.yaml)") from error
 
 
 def _all(repo: "Repo") -> list["PipelineStage"]:
     from dvc.stage import PipelineStage
 
     return [found for found in repo.index.stages if isinstance(found, PipelineStage)]
+
+
+def _upstream(repo: "Repo", order: Sequence["PipelineStage"]) -> dict[str, tuple[str, ...]]:
+    place = {found.name: number for number, found in enumerate(order)}
+    graph = repo.index.graph
+    return {s.name: tuple(sorted({a.name for a in graph.successors(s) if a.name in place}, key=place.__getitem__)) for s in order}
 
 
 def _find(repo: "Repo", name: str) -> "PipelineStage":

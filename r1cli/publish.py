@@ -38,7 +38,7 @@ def link_tree(source: Path, target: Path) -> None:
     if target.is_symlink() or target.is_file():
         target.unlink()
     target.mkdir(parents=True, exist_ok=True)
-    for path in sorted(target.rglob("*"), reverse=True):
+    for path in sorted(target.rglob("*"), reverse=True):  # what a folder holds comes before the folder
         if path.is_dir() and not path.is_symlink():
             if not any(path.iterdir()):
                 path.rmdir()

@@ -40,13 +40,15 @@ def write(path: Path, run: Run) -> None:
     os.replace(scratch, path)
 
 
+def read(path: Path) -> Run | None:
+    """A record, or None if it can't be read: it carries no result."""
+    try:
+        return Run(**json.loads(path.read_text()))
+    except (OSError, ValueError, TypeError):
+        return None
+
+
 def latest(folder: Path) -> dict[str, Run]:
-    """The newest run of each stage. Records that can't be read are passed over: they carry no result."""
-    found: dict[str, Run] = {}
-    for path in sorted(folder.glob("*.json")):
-        try:
-            run = Run(**json.loads(path.read_text()))
-        except (OSError, ValueError, TypeError):
-            continue
-        found[run.stage] = run
-    return found
+    """The newest run of each stage."""
+    found = [run for path in sorted(folder.glob("*.json")) if (run := read(path)) is not None]
+    return {run.stage: run for run in found}

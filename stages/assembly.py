@@ -95,6 +95,7 @@ def born(base: Base, paths: Paths, report: Reporter, *, seed: int, tokenizer_fro
         import_checkpoint(base.path, base.revision, out)
         paths.write_metrics({"imported": 1})
         return
+    assert base.shape is not None and base.pretrain is not None
     corpus = read_table(paths.data / "prompts" / "corpus.parquet", DOCUMENTS)["text"].to_list()
     if tokenizer_from is None:
         save_tokenizer(train_tokenizer(corpus[::5], vocabulary=base.vocabulary), out)

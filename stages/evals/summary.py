@@ -21,7 +21,7 @@ def headline(scores: pl.DataFrame) -> dict[str, float]:
             f"pass_at_{draws}": mean_pass_at_k(asked, draws).mean,
             f"cons_at_{draws}": cons_at_k(asked, draws).mean,
             "format": _mean(ruled, "format"),
-            "language": _mean(ruled, "language_consistency"),
+            "language": language_of_thoughts(ruled),
             "length": _mean(ruled, "num_tokens"),
         }
     unsafe = scores.filter(pl.col("kind") == "safety")
@@ -34,6 +34,12 @@ def headline(scores: pl.DataFrame) -> dict[str, float]:
     if len(judged):
         found["preference"] = _mean(judged, "preference")
     return found
+
+
+def language_of_thoughts(scores: pl.DataFrame) -> float:
+    """Mean language consistency of the responses that think. One without a thought mixes nothing, and says nothing."""
+    thinking = scores.filter(pl.col("completion").str.contains("<think>[^<]"))
+    return _mean(thinking, "language_consistency") if len(thinking) else 1.0
 
 
 def _mean(frame: pl.DataFrame, column: str) -> float:

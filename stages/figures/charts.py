@@ -14,10 +14,10 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
 
+from stages.contract.results import RL_STAGES, Curve, Estimate, Run
 from stages.figures.findings import percent
 from stages.figures.palette import GRID, INK, MUTED, colour, themed
 from stages.figures.paper import label
-from stages.figures.results import RL_STAGES, Curve, Estimate, Run
 
 STYLE = {
     "svg.fonttype": "path",
@@ -82,7 +82,9 @@ def _svg(figure: Figure, key: str, alt: str) -> str:
     # Ids must be unique in the page that all figures share.
     body = re.sub(r'\bid="', f'id="{key}-', body)
     body = re.sub(r'href="#', f'href="#{key}-', body).replace("url(#", f"url(#{key}-")
-    body = re.sub(r' (?:width|height)="[^"]*pt"', "", body, count=2).replace(' xmlns:xlink="http://www.w3.org/1999/xlink"', "")
+    body = re.sub(r' (?:width|height)="[^"]*pt"', "", body, count=2).replace(
+        ' xmlns:xlink="http://www.w3.org/1999/xlink"', ""
+    )
     body = body.replace(' xmlns="http://www.w3.org/2000/svg"', "").replace("xlink:href", "href")
     return themed(body.replace("<svg", f'<svg role="img" aria-label="{alt}"', 1)).strip()
 
@@ -91,19 +93,19 @@ def _figure(size: tuple[float, float]) -> Figure:
     return Figure(figsize=size, layout="constrained")
 
 
+def _step_axis(axes: Axes, said: str) -> None:
+    axes.set_xlabel(said)
+    axes.xaxis.set_major_locator(MaxNLocator(nbins=9, integer=True))
+
+
 def _shares(axes: Axes, *, low: float = 0.0, high: float = 1.0) -> None:
     axes.yaxis.set_major_formatter(PercentFormatter(1.0, decimals=0))
     axes.set_ylim(low, high + 0.02 * (high - low))
 
 
-def _legend(axes: Axes, **options: object) -> None:
-    if axes.get_legend_handles_labels()[0]:
-        axes.legend(**options)
-
-
 def _line(axes: Axes, points: Iterable[tuple[float, float]], **options: object) -> None:
-    xs, ys = zip(*points, strict=True) if (points := list(points)) else ((), ())
-    axes.plot(xs, ys, **options)
+    listed = list(points)
+    axes.plot([x for x, _ in listed], [y for _, y in listed], **options)  # type: ignore[arg-type]  # the artist's properties
 
 
 def _errors(found: Sequence[Estimate]) -> list[list[float]]:
@@ -136,27 +138,47 @@ def _stages(run: Run) -> Chart:
     axes = figure.add_subplot()
     starts = {"zero": "base", "grpo": "cold_sft", "align": "sft"}
     offset, ticks = 0.0, []
-    gap = 0.07 * sum(run.curves[s].steps[-1] for s in stages)
+    gap = 0.06 * sum(run.curves[s].steps[-1] for s in stages)
     for stage in stages:
         curve = run.curves[stage]
         last = curve.steps[-1]
-        _line(axes, [(offset + s, v) for s, v in curve.points("accuracy")], color=colour(stage), alpha=0.35, linewidth=1)
-        _line(axes, [(offset + s, v) for s, v in run.validations.get(stage, Curve()).points("accuracy")], color=colour(stage))
+        _line(
+            axes, [(offset + s, v) for s, v in curve.points("accuracy")], color=colour(stage), alpha=0.35, linewidth=1
+        )
+        _line(
+            axes,
+            [(offset + s, v) for s, v in run.validations.get(stage, Curve()).points("accuracy")],
+            color=colour(stage),
+        )
         for name, at in ((starts[stage], offset), (stage, offset + last)):
             if name in run.models:
                 found = run.models[name].accuracy
-                axes.errorbar([at], [found.mean], yerr=_errors([found]), fmt="o", color=colour(name), markersize=8, capsize=3, zorder=5)
-                left = name != stage
+                axes.errorbar(
+                    [at],
+                    [found.mean],
+                    yerr=_errors([found]),
+                    fmt="o",
+                    color=colour(name),
+                    markersize=8,
+                    capsize=3,
+                    zorder=5,
+                )
                 axes.annotate(
-                    f"{label(name)} {percent(found.mean)}%", (at, found.mean), xytext=(-9 if left else 9, 0), textcoords="offset points",
-                    ha="right" if left else "left", va="center", fontsize=9, color=colour(name), fontweight="bold",
+                    f"{label(name)} {percent(found.mean)}%", (at, found.mean), xytext=(9, -13 if name != stage else 9), textcoords="offset points",
+                    ha="left", va="center", fontsize=9, color=colour(name), fontweight="bold",
                 )  # fmt: skip
         axes.axvline(offset, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
         axes.axvline(offset + last, color=MUTED, linewidth=0.8, linestyle=(0, (2, 2)))
         ticks += [(offset + s, f"{s:.0f}") for s in _round_steps(last)]
-        axes.annotate({"zero": "RL from base", "grpo": "reasoning RL", "align": "alignment RL"}[stage], (offset + last / 2, 0.04), ha="center", fontsize=9, color=MUTED)
+        axes.annotate(
+            {"zero": "RL from base", "grpo": "reasoning RL", "align": "alignment RL"}[stage],
+            (offset + last / 2, 0.04),
+            ha="center",
+            fontsize=9,
+            color=MUTED,
+        )
         offset += last + 3 * gap
-    axes.set_xlim(-2.0 * gap, offset - 1.0 * gap)
+    axes.set_xlim(-0.3 * gap, offset - 0.6 * gap)
     axes.xaxis.set_major_locator(FixedLocator([x for x, _ in ticks]))
     axes.set_xticklabels([text for _, text in ticks])
     axes.grid(False, axis="x")
@@ -189,12 +211,22 @@ def _zero_accuracy(run: Run) -> Chart:
     axes = figure.add_subplot()
     families = sorted(name for name in curve.columns if name.startswith("accuracy_"))
     for name, dashes in zip(families, DASHES * len(families), strict=False):
-        _line(axes, curve.points(name), color=MUTED, linewidth=1.0, linestyle=dashes, label=name.removeprefix("accuracy_"))
-    _line(axes, curve.points("accuracy"), color=colour("zero"), linewidth=2.6, marker="o", markersize=4, label="all problems")
-    axes.set_xlabel("policy update")
+        _line(
+            axes, curve.points(name), color=MUTED, linewidth=1.0, linestyle=dashes, label=name.removeprefix("accuracy_")
+        )
+    _line(
+        axes,
+        curve.points("accuracy"),
+        color=colour("zero"),
+        linewidth=2.6,
+        marker="o",
+        markersize=4,
+        label="all problems",
+    )
+    _step_axis(axes, "policy update")
     axes.set_ylabel("accuracy")
     _shares(axes)
-    _legend(axes, loc="lower right", ncols=2)
+    axes.legend(loc="lower right", ncols=2)
     first, last = curve.points("accuracy")[0][1], curve.points("accuracy")[-1][1]
     caption = (
         f"From {percent(first)}% to {percent(last)}% by reinforcement learning from the base model, with rewards by rule alone. Thin lines: each problem family. "
@@ -204,7 +236,7 @@ def _zero_accuracy(run: Run) -> Chart:
 
 
 def _zero_length(run: Run) -> Chart:
-    key, title = "zero-length", "R1-Zero's mean response length, and its language consistency"
+    key, title = "zero-length", "R1-Zero's response length and language"
     curve = run.curves.get("zero", Curve())
     if not curve.points("length"):
         return _missing(key, title, "zero's training curve")
@@ -218,11 +250,11 @@ def _zero_length(run: Run) -> Chart:
     _line(lower, _smoothed(curve.points("language")), color=colour("zero"))
     lower.set_ylabel("language\nconsistency")
     _shares(lower, low=min([0.5, *(v for _, v in curve.points("language"))]))
-    lower.set_xlabel("policy update")
+    _step_axis(lower, "policy update")
     points = _smoothed(curve.points("length"))
     caption = (
         f"Training responses: {points[0][1]:.1f} tokens in the first batch, {points[-1][1]:.1f} over the last five. Pale: each batch; bold: mean of five. "
-        "Nothing rewards length. The paper's counterpart is v1 Fig. 3 (about 500 to 9,000 tokens)."
+        "Nothing in the reward asks for length. The paper's counterpart is v1 Fig. 3 (about 500 to 9,000 tokens)."
     )
     return _done(figure, key, title, caption)
 
@@ -235,14 +267,24 @@ def _reflection(run: Run) -> Chart:
     figure = _figure(HALF)
     axes = figure.add_subplot()
     for stage in stages:
-        _line(axes, run.validations[stage].points("reflective"), color=colour(stage), marker="o", markersize=3.5, label=label(stage))
-    axes.set_xlabel("policy update of the stage")
+        _line(
+            axes,
+            run.validations[stage].points("reflective"),
+            color=colour(stage),
+            marker="o",
+            markersize=3.5,
+            label=label(stage),
+        )
+    _step_axis(axes, "policy update of the stage")
     axes.set_ylabel("words a response")
     axes.set_ylim(bottom=0)
-    _legend(axes, loc="best")
+    axes.legend(loc="best")
     ends = [(label(s), run.validations[s].points("reflective")) for s in stages]
     moved = "; ".join(f"{name} {points[0][1]:.2f} → {points[-1][1]:.2f}" for name, points in ends)
-    caption = f"wait, check and the paper's other eight, and 等等, 检查, in the validation responses: {moved}. Checking pays in the code family, where hypotheses must be tried. Paper: C.2 (5 to 7 times)."
+    caption = (
+        f"wait, check and the paper's other eight, and 等等, 检查, in the validation responses: {moved}. In this world checking pays in the code "
+        "family, where hypotheses must be tried. Paper: C.2 (5 to 7 times)."
+    )
     return _done(figure, key, title, caption)
 
 
@@ -260,11 +302,20 @@ def _languages(run: Run) -> Chart:
         rewarded = "rules only" if stage == "zero" else "language reward"
         _line(axes, points, color=colour(stage), marker="o", markersize=3.5, label=f"{label(stage)} ({rewarded})")
     axes.axhline(0.98, color=MUTED, linewidth=0.9, linestyle=(0, (4, 3)))
-    axes.annotate("goal 98%", (0.01, 0.98), xycoords=("axes fraction", "data"), xytext=(0, -3), textcoords="offset points", va="top", fontsize=8.5, color=MUTED)
-    axes.set_xlabel("policy update of the stage")
+    axes.annotate(
+        "goal 98%",
+        (0.01, 0.98),
+        xycoords=("axes fraction", "data"),
+        xytext=(0, -3),
+        textcoords="offset points",
+        va="top",
+        fontsize=8.5,
+        color=MUTED,
+    )
+    _step_axis(axes, "policy update of the stage")
     axes.set_ylabel("share of words in\nthe question's language")
     _shares(axes, low=max(0.0, math.floor(10 * lowest - 0.5) / 10))
-    _legend(axes, loc="lower right")
+    axes.legend(loc="lower right")
     caption = "Validation responses. R1-Zero is rewarded for right answers and format only; Dev2 starts from the cold-start model and is rewarded for its language too. Paper: B.6 (its ablation)."
     return _done(figure, key, title, caption)
 
@@ -280,8 +331,18 @@ def _pass_at(run: Run) -> Chart:
         ks = list(model.pass_at)
         found = list(model.pass_at.values())
         dashes = "-" if not model.student else (0, (5, 2))
-        axes.plot(ks, [f.mean for f in found], color=colour(model.name), linestyle=dashes, marker="o", markersize=3.5, label=label(model.name))
-        axes.fill_between(ks, [f.low for f in found], [f.high for f in found], color=colour(model.name), alpha=0.13, linewidth=0)
+        axes.plot(
+            ks,
+            [f.mean for f in found],
+            color=colour(model.name),
+            linestyle=dashes,
+            marker="o",
+            markersize=3.5,
+            label=label(model.name),
+        )
+        axes.fill_between(
+            ks, [f.low for f in found], [f.high for f in found], color=colour(model.name), alpha=0.13, linewidth=0
+        )
     axes.set_xscale("log", base=2)
     ticks = sorted({k for model in models for k in model.pass_at})
     axes.xaxis.set_major_locator(FixedLocator([float(k) for k in ticks]))
@@ -308,7 +369,16 @@ def _difficulty(run: Run) -> Chart:
         for model in models:
             levels = list(model.by_difficulty)
             found = [values[1 - place] for values in model.by_difficulty.values()]
-            axes.errorbar(levels, [f.mean for f in found], yerr=_errors(found), color=colour(model.name), marker="o", markersize=4, capsize=2.5, label=label(model.name))
+            axes.errorbar(
+                levels,
+                [f.mean for f in found],
+                yerr=_errors(found),
+                color=colour(model.name),
+                marker="o",
+                markersize=4,
+                capsize=2.5,
+                label=label(model.name),
+            )
         axes.set_xlabel("difficulty (operations)")
         axes.set_ylabel(name)
         axes.xaxis.set_major_locator(MaxNLocator(integer=True))
@@ -318,8 +388,12 @@ def _difficulty(run: Run) -> Chart:
             axes.set_ylim(bottom=0)
     handles = figure.axes[0].get_legend_handles_labels()
     figure.legend(*handles, loc="outside lower center", ncols=3)
-    said = ", ".join(f"{label(m.name)} {m.length_rank['all'].mean:.2f}" for m in models if m.length_rank["all"].mean == m.length_rank["all"].mean)
-    caption = f"Test problems, 95% intervals. Left: how many tokens a response spends; right: how often it is right. Rank correlation of length with difficulty: {said or 'not defined'}.".replace("-", "−")
+    said = ", ".join(
+        f"{label(m.name)} {m.length_rank['all'].mean:.2f}"
+        for m in models
+        if m.length_rank["all"].mean == m.length_rank["all"].mean
+    )
+    caption = f"Test problems, 95% intervals. Left: how many tokens a response spends; right: how often it is right. Rank correlation of length with difficulty: {said or 'not defined'}."
     return _done(figure, key, title, caption)
 
 
@@ -330,19 +404,45 @@ def _distillation(run: Run) -> Chart:
         return _missing(key, title, "students")
     figure = _figure(HALF)
     axes = figure.add_subplot()
-    ordered = sorted(models, key=lambda m: (m.student, ("student", "student_zero", "distill").index(m.kind) if m.kind in ("student", "student_zero", "distill") else 3))
+    ordered = sorted(
+        models,
+        key=lambda m: (
+            m.student,
+            ("student", "student_zero", "distill").index(m.kind)
+            if m.kind in ("student", "student_zero", "distill")
+            else 3,
+        ),
+    )
     said = {"student": "base", "student_zero": "RL alone", "distill": "distilled"}
     found = [m.accuracy for m in ordered]
-    axes.bar(range(len(ordered)), [f.mean for f in found], yerr=_errors(found), color=[colour(m.name) for m in ordered], width=0.62, capsize=4, ecolor=INK)
+    axes.bar(
+        range(len(ordered)),
+        [f.mean for f in found],
+        yerr=_errors(found),
+        color=[colour(m.name) for m in ordered],
+        width=0.62,
+        capsize=4,
+        ecolor=INK,
+    )
     for place, f in enumerate(found):
         top = f.high if f.high == f.high else f.mean
-        axes.annotate(f"{percent(f.mean)}%", (place, top), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=9.5)
+        axes.annotate(
+            f"{percent(f.mean)}%", (place, top), xytext=(0, 4), textcoords="offset points", ha="center", fontsize=9.5
+        )
     axes.set_xticks(range(len(ordered)), [f"{m.student}\n{said.get(m.kind, m.kind)}" for m in ordered])
     axes.grid(False, axis="x")
     if "align" in run.models:
         teacher = run.models["align"].accuracy.mean
         axes.axhline(teacher, color=colour("align"), linewidth=1.2, linestyle=(0, (4, 3)))
-        axes.annotate(f"R1 {percent(teacher)}%", (0.01, teacher), xycoords=("axes fraction", "data"), xytext=(0, 3), textcoords="offset points", fontsize=9, color=colour("align"))
+        axes.annotate(
+            f"R1 {percent(teacher)}%",
+            (0.01, teacher),
+            xycoords=("axes fraction", "data"),
+            xytext=(0, 3),
+            textcoords="offset points",
+            fontsize=9,
+            color=colour("align"),
+        )
     axes.set_ylabel("pass@1")
     _shares(axes, high=1.06)
     axes.yaxis.set_major_locator(FixedLocator([0, 0.2, 0.4, 0.6, 0.8, 1.0]))
@@ -357,13 +457,36 @@ def _alignment(run: Run) -> Chart:
         return _missing(key, title, "align's validation curve")
     figure = _figure(HALF)
     axes = figure.add_subplot()
-    _line(axes, curve.points("accuracy"), color=colour("align"), marker="o", markersize=4, label="validation accuracy (rules)")
-    _line(axes, curve.points("preference"), color=colour("distill"), linestyle=(0, (5, 2)), marker="s", markersize=4, label="preference (reward models)")
+    _line(
+        axes,
+        curve.points("accuracy"),
+        color=colour("align"),
+        marker="o",
+        markersize=4,
+        label="validation accuracy (rules)",
+    )
+    _line(
+        axes,
+        curve.points("preference"),
+        color=colour("distill"),
+        linestyle=(0, (5, 2)),
+        marker="s",
+        markersize=4,
+        label="preference (reward models)",
+    )
     lowest = min(v for name in ("accuracy", "preference") for _, v in curve.points(name))
     if run.joined is not None:
         axes.axvline(run.joined, color=MUTED, linewidth=1.1, linestyle=(0, (2, 2)))
-        axes.annotate("general prompts\njoin", (run.joined, 0.04), xycoords=("data", "axes fraction"), xytext=(5, 0), textcoords="offset points", fontsize=9, color=MUTED)
-    axes.set_xlabel("policy update")
+        axes.annotate(
+            "general prompts\njoin",
+            (run.joined, 0.04),
+            xycoords=("data", "axes fraction"),
+            xytext=(5, 0),
+            textcoords="offset points",
+            fontsize=9,
+            color=MUTED,
+        )
+    _step_axis(axes, "policy update")
     axes.set_ylabel("score on held-out prompts")
     _shares(axes, low=max(0.0, math.floor(10 * lowest - 1) / 10))
     figure.legend(loc="outside lower center", ncols=2)
@@ -377,12 +500,19 @@ def _health(run: Run) -> Chart:
     if not stages:
         return _missing(key, title, "training curves", wide=True)
     figure = _figure((11.6, 2.9))
-    panels = (("entropy", "entropy (nats a token)"), ("kl", "KL to the reference (nats a token)"), ("truncated", "truncated responses"), ("zero_variance", "groups without variance"))
+    panels = (
+        ("entropy", "entropy (nats a token)"),
+        ("kl", "KL to the reference (nats a token)"),
+        ("truncated", "truncated responses"),
+        ("zero_variance", "groups without variance"),
+    )
     for (name, said), axes in zip(panels, figure.subplots(1, 4), strict=True):
         for stage in stages:
-            _line(axes, _smoothed(run.curves[stage].points(name)), color=colour(stage), linewidth=1.5, label=label(stage))
+            _line(
+                axes, _smoothed(run.curves[stage].points(name)), color=colour(stage), linewidth=1.5, label=label(stage)
+            )
         axes.set_title(said)
-        axes.set_xlabel("policy update")
+        _step_axis(axes, "policy update")
         axes.xaxis.set_major_locator(MaxNLocator(nbins=4, integer=True))
         axes.set_ylim(bottom=0)
         if name in ("truncated", "zero_variance"):

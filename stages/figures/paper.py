@@ -38,4 +38,10 @@ def label(name: str) -> str:
     """
     kind, _, student = name.partition("-")
     known = NAMES.get(kind, kind)
-    return f"{known} {student}" if student and kind == "distill" else known.replace("student", f"student {student}") if student else known
+    return (
+        f"{known} {student}"
+        if student and kind == "distill"
+        else known.replace("student", f"student {student}")
+        if student
+        else known
+    )

@@ -3,9 +3,9 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from stages.contract.results import Estimate, Run
 from stages.figures.findings import Finding, percent
 from stages.figures.paper import BENCHMARKS, NAMES, SCORES, label
-from stages.figures.results import Estimate, Run
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,8 +40,7 @@ def results_table(run: Run) -> ResultTable:
     """One row a model, in pipeline order."""
     votes = max((m.votes for m in run.models.values()), default=0)
     heads = [
-        "pass@1 %", *(f"{family} %" for family in run.families), f"cons@{votes} %", f"pass@{votes} %", "format %", "language %",
-        "length tokens", "refuses unsafe %", "refuses safe %", "preference %",
+        "pass@1", *run.families, f"cons@{votes}", f"pass@{votes}", "format", "language", "length", "refuses unsafe", "refuses safe", "preference",
     ]  # fmt: skip
     rows = []
     for model in run.models.values():
@@ -59,7 +58,15 @@ def results_table(run: Run) -> ResultTable:
         ]
         paper = SCORES.get(model.kind, (None,) * len(BENCHMARKS))
         theirs = [Cell(text="–" if value is None else f"{value:.1f}") for value in paper]
-        rows.append(Row(model=model.name, paper=label(model.name), kind=model.kind if model.kind in NAMES else "other", ours=cells, theirs=theirs))
+        rows.append(
+            Row(
+                model=model.name,
+                paper=label(model.name),
+                kind=model.kind if model.kind in NAMES else "other",
+                ours=cells,
+                theirs=theirs,
+            )
+        )
     return ResultTable(ours=heads, theirs=list(BENCHMARKS), rows=rows, caption=_caption(run))
 
 
@@ -78,7 +85,8 @@ def _caption(run: Run) -> str:
     general = next((m.preference for m in run.models.values() if m.preference is not None), None)
     unsafe = next((m.refusals for m in run.models.values() if m.refusals is not None), None)
     safe = next((m.false_refusals for m in run.models.values() if m.false_refusals is not None), None)
-    asked = f"{first.accuracy.num_questions} held-out test problems, {first.votes} draws of each, one sampling protocol for all models. pass@1 is the mean over draws, in brackets its 95% interval over problems."
+    asked = f"Percent; length in tokens. {first.accuracy.num_questions} held-out test problems, {first.votes} draws of each, one sampling protocol for all models. "
+    asked += "pass@1 is the mean over draws, in brackets its 95% interval over problems; the families' columns are pass@1 too. Language: of the responses with a thought."
     if general is not None:
         asked += f" Preference: the reward models' mean score on {general.num_questions} general prompts."
     if unsafe is not None and safe is not None:
@@ -127,14 +135,23 @@ def summary(run: Run, found: Sequence[Finding]) -> dict[str, object]:
             }
             for name, m in run.models.items()
         },
-        "findings": {f.key: {"verdict": f.verdict, "claim": f.claim, **{k: _number(v) for k, v in f.figures.items()}} for f in found},
+        "findings": {
+            f.key: {"verdict": f.verdict, "claim": f.claim, **{k: _number(v) for k, v in f.figures.items()}}
+            for f in found
+        },
     }
 
 
 def _numbers(found: Estimate | None) -> dict[str, float | int | None] | None:
     if found is None:
         return None
-    return {"mean": _number(found.mean), "low": _number(found.low), "high": _number(found.high), "n": found.num_questions, "draws": found.num_draws}
+    return {
+        "mean": _number(found.mean),
+        "low": _number(found.low),
+        "high": _number(found.high),
+        "n": found.num_questions,
+        "draws": found.num_draws,
+    }
 
 
 def _number(value: float) -> float | None:

@@ -26,7 +26,12 @@ def highlighted(text: str, words: Words) -> Markup:
     Markup('<i>&lt;think&gt;</i><b class="en">so</b> 2 <mark class="en">wait</mark>')
     """
     known = sorted({*words.reflective, *words.connectives}, key=lambda w: (-len(w), w))
-    pattern = "|".join([*map(re.escape, TAGS), *(rf"(?<![A-Za-z]){re.escape(w)}(?![A-Za-z])" if w.isascii() else re.escape(w) for w in known)])
+    pattern = "|".join(
+        [
+            *map(re.escape, TAGS),
+            *(rf"(?<![A-Za-z]){re.escape(w)}(?![A-Za-z])" if w.isascii() else re.escape(w) for w in known),
+        ]
+    )
     parts, end = [], 0
     for match in re.finditer(pattern, text, flags=re.IGNORECASE):
         found = match.group()

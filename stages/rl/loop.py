@@ -82,7 +82,8 @@ def train(parts: Parts, settings: RL, *, seed: int, optimiser: torch.optim.Optim
     curve: list[dict[str, float]] = []
     validation: list[dict[str, float]] = []
     report.phase("GRPO", total=settings.steps)
-    _validate(parts, settings, 0, seed, validation)
+    origin = parts.policy.frozen_copy()
+    _validate(parts, settings, 0, seed, origin, validation)
     step = 0
     while step < settings.steps:
         updates = min(settings.steps_per_rollout, settings.steps - step)
@@ -101,7 +102,7 @@ def train(parts: Parts, settings: RL, *, seed: int, optimiser: torch.optim.Optim
             if (step - 1) % settings.keep_rollouts == 0 or step == settings.steps:
                 parts.keep(step, part)
             if step % settings.validate_every == 0 or step == settings.steps:
-                _validate(parts, settings, step, seed, validation)
+                _validate(parts, settings, step, seed, origin, validation)
             report.step(step, row | {f"val_{k}": v for k, v in validation[-1].items() if k == "accuracy"} if validation else row, why=_why(part))
     return curve, validation
 
@@ -275,9 +276,11 @@ def _why(samples: Sequence[Sample]) -> dict[str, int]:
     return dict(sorted(reasons.items()))
 
 
-def _validate(parts: Parts, settings: RL, step: int, seed: int, curve: list[dict[str, float]]) -> None:
+def _validate(parts: Parts, settings: RL, step: int, seed: int, origin: Policy, curve: list[dict[str, float]]) -> None:
+    """Append a row to the validation curve: the caller's figures, and the KL divergence from where training began."""
     if parts.validate is None:
         return
+    drawn: list[Sample] = []
 
     def draw(tasks: Sequence[Task]) -> list[Sample]:
         limit = limit_at(settings, step)
@@ -287,6 +290,22 @@ def _validate(parts: Parts, settings: RL, step: int, seed: int, curve: list[dict
         )
         for sample, score in zip(samples, scores, strict=True):
             sample.score = score
+        drawn.extend(samples)
         return samples
 
-    curve.append({"step": step, **parts.validate(draw)})
+    figures = parts.validate(draw)
+    curve.append({"step": step, **figures, "kl": _divergence(parts.policy, origin, drawn, settings)})
+
+
+@torch.no_grad()
+def _divergence(policy: Policy, origin: Policy, samples: Sequence[Sample], settings: RL) -> float:
+    """Mean k3 estimate a token of KL(policy, origin) over the policy's own samples, in nats."""
+    total, tokens = 0.0, 0
+    for rows in _micro_batches(samples, settings.micro_tokens):
+        prompts, completions = [s.prompt for s in rows], [s.tokens for s in rows]
+        logp, _, mask = policy.logps(prompts, completions, temperature=settings.temperature)
+        then, _, _ = origin.logps(prompts, completions, temperature=settings.temperature)
+        gap = then - logp
+        total += float(((gap.exp() - gap - 1) * mask).sum())
+        tokens += int(mask.sum())
+    return total / max(1, tokens)

@@ -1,4 +1,4 @@
-"""What the report draws: one run, measured. Values only; the stage file measures and fills them in.
+"""What the report draws: one run, measured. Values only: stages/evals measures them, stages/figures draws them.
 
 Shares are 0-1, lengths are tokens. An interval may be NaN (a single question has none), and every
 comparison with NaN is false, so nothing is ever "shown" without an interval.
@@ -44,9 +44,12 @@ class ModelResult:
     cons_gain: Estimate  # cons@k less pass@1, paired by problem
     pass_at: Mapping[int, Estimate]
     format: Estimate
-    language: Estimate
+    language: Estimate  # of the responses with a thought: the others mix nothing
     length: Estimate
+    thoughts: Estimate  # share of responses with a thought
+    thinking_length: Estimate | None  # length of those; None where there is none
     reflective: Estimate  # reflective words in a response
+    reflective_families: Mapping[str, Estimate]
     by_difficulty: Mapping[int, tuple[Estimate, Estimate]]  # difficulty -> accuracy, length
     length_rank: Mapping[str, Estimate]  # Spearman of length with difficulty: over "all" and over "correct" responses
     refusals: Estimate | None = None  # on unsafe prompts
@@ -70,8 +73,8 @@ class Change:
     accuracy: Estimate
     families: Mapping[str, Estimate]
     length: Estimate
-    language: Estimate
     reflective: Estimate
+    language: Estimate | None = None  # None: no problem where both models think
     preference: Estimate | None = None
 
 

@@ -1,0 +1,363 @@
+"""The commands of `r1`. Each is a few lines: the work is done by the other modules."""
+
+import errno
+import os
+import sys
+import time
+import traceback
+import webbrowser
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from r1cli import release
+from r1cli.project import Project, find_project
+from stages.contract.errors import UserError
+
+FAILED = 1
+NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
+
+app = typer.Typer(
+    name="r1",
+    help="The DeepSeek-R1 recipe as a DVC pipeline: every step a stage, on a laptop or a cluster.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+profile_app = typer.Typer(no_args_is_help=True, help="Whole params.yaml files for different machines.", rich_markup_mode=None)
+reward_app = typer.Typer(no_args_is_help=True, help="Check rewards before any GPU hour.", rich_markup_mode=None)
+data_app = typer.Typer(no_args_is_help=True, help="Bring your own problems.", rich_markup_mode=None)
+app.add_typer(profile_app, name="profile")
+app.add_typer(reward_app, name="reward")
+app.add_typer(data_app, name="data")
+
+
+def main(arguments: list[str] | None = None) -> None:
+    """Run `r1`. What the user can mend is shown as `error:` and `hint:`, never as a traceback (but with --debug)."""
+    given = sys.argv[1:] if arguments is None else arguments
+    try:
+        app(args=given, prog_name="r1")
+    except (UserError, OSError) as problem:
+        if isinstance(problem, OSError) and problem.errno == errno.EPIPE:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+            raise SystemExit(FAILED) from None
+        if "--debug" in given:
+            traceback.print_exc()
+        from r1cli import console
+
+        console.error(problem if isinstance(problem, UserError) else _mendable(problem))
+        raise SystemExit(FAILED) from None
+    except Exception as problem:
+        if "--debug" in given:
+            raise
+        from r1cli import console
+
+        console.error(UserError(f"{type(problem).__name__}: {problem}", hint=f"this is a fault of r1; the traceback: r1 --debug {' '.join(given)}"))
+        raise SystemExit(FAILED) from None
+
+
+def _mendable(problem: OSError) -> UserError:
+    where = f" ({problem.filename})" if problem.filename else ""
+    hint = "free some space (df -h .), then run the same command again: what is finished is kept" if problem.errno in NO_SPACE else "r1 doctor"
+    return UserError(f"{problem.strerror or problem}{where}", hint=hint)
+
+
+def _version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"r1 {release()}")
+        raise typer.Exit
+
+
+def _stage_names(incomplete: str) -> list[str]:
+    """Shell completion: the names in dvc.yaml."""
+    from r1cli.params_file import read_params
+
+    try:
+        stages = read_params(find_project(Path.cwd()).root / "dvc.yaml").get("stages")
+    except UserError:
+        return []
+    return [name for name in ["all", *(stages if isinstance(stages, dict) else ())] if str(name).startswith(incomplete)]
+
+
+def _profile_names(incomplete: str) -> list[str]:
+    from r1cli.params_file import profile_names
+
+    try:
+        return [name for name in profile_names(_project().profiles) if name.startswith(incomplete)]
+    except UserError:
+        return []
+
+
+def _project() -> Project:
+    return find_project(Path.cwd())
+
+
+Target = Annotated[str, typer.Argument(metavar="STAGE|all", help="A stage, an item (distill@small), or all.", autocompletion=_stage_names)]
+Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a param in params.yaml first (may be repeated).")]
+
+
+@app.callback()
+def options(
+    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
+) -> None:
+    pass
+
+
+@app.command()
+def demo() -> None:
+    """Run the whole recipe with the embedded model and show the results."""
+    from r1cli import console, doctor, run
+
+    began = time.monotonic()
+    project = _project()
+    run.prepare(project, "all", [], run.Options())
+    console.say(f"cache links: {doctor.settle_links(project.root)}")
+    run.repro(project, "all", run.Options())
+    headers, rows = run.results(project.root)
+    console.say()
+    console.table(headers, rows, title="Held-out results", numeric=True)
+    console.say(f"report: {_report(project)}")
+    console.say(f"time: {console.seconds(time.monotonic() - began)}")
+
+
+@app.command("run")
+def run_command(
+    target: Target,
+    single: Annotated[bool, typer.Option("-s", "--single", help="Only this stage, without those before it.")] = False,
+    force: Annotated[bool, typer.Option("-f", "--force", help="Run even what is fresh.")] = False,
+    downstream: Annotated[bool, typer.Option("--downstream", help="This stage and all after it.")] = False,
+    settings: Settings = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and why; change nothing.")] = False,
+) -> None:
+    """Run a stage and what it needs, if stale (dvc repro)."""
+    from r1cli import console, pipeline, run, status
+
+    project = _project()
+    if dry_run and settings:
+        raise UserError("--dry-run changes nothing, so it can't show a --set", hint="run it without --dry-run, or edit params.yaml")
+    wanted = run.Options(single=single, force=force, downstream=downstream)
+    chosen = run.prepare(project, target, settings or [], wanted)
+    if dry_run:
+        planned = status.plan(pipeline.standings(project.root), chosen, single=single, force=force)
+        for name, why in planned:
+            console.say(f"{name}: {why}")
+        console.say(f"{len(planned)} stages would run" if planned else "nothing would run: all is fresh")
+        return
+    run.repro(project, target, wanted)
+
+
+@app.command(hidden=True)
+def stage(name: Annotated[str, typer.Argument()]) -> None:
+    """Run one stage now, wherever its inputs stand. This is what dvc.yaml calls."""
+    from r1cli.dispatch.local import LocalExecutor, end_with_parent
+    from r1cli.execute import run_stage
+
+    end_with_parent()
+    run_stage(_project(), name, executor=LocalExecutor())
+
+
+@app.command("status")
+def status_command(as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False) -> None:
+    """Show how each stage stands: fresh, stale and why, running, failed, stopped, never run."""
+    from dataclasses import asdict
+
+    from r1cli import console, pipeline, runs, status
+
+    project = _project()
+    found = status.statuses(pipeline.standings(project.root), runs.latest(project.runs), project.work)
+    if as_json:
+        console.as_json([asdict(line) for line in found])
+        return
+    rows = [[line.stage, line.word, line.started.replace("T", " ").removesuffix("+00:00"), console.seconds(line.seconds), line.why] for line in found]
+    console.table(["stage", "is", "last run (UTC)", "took", "why"], rows)
+
+
+@app.command()
+def graph(mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid flowchart.")] = False) -> None:
+    """Show the stages and what feeds what."""
+    from r1cli import console, pipeline
+
+    found = pipeline.standings(_project().root)
+    if mermaid:
+        console.say("flowchart TD")
+        for one in found:
+            console.say(f'  {one.stage.slug}["{one.stage.name}"]')
+        for one in found:
+            for above in one.upstream:
+                console.say(f"  {above.replace('@', '-')} --> {one.stage.slug}")
+        return
+    # A DAG as a tree: each stage hangs under the last of those it reads from; the others stand beside it.
+    children: dict[str, list[str]] = {}
+    notes: dict[str, str] = {}
+    for one in found:
+        *others, last = one.upstream or ("",)
+        children.setdefault(last, []).append(one.stage.name)
+        notes[one.stage.name] = one.stage.desc + (f" (also reads {', '.join(others)})" if others else "")
+    console.tree("r1", children, notes)
+
+
+@profile_app.command("list")
+def profile_list() -> None:
+    """The profiles; a star marks the one in params.yaml."""
+    from r1cli import console, params_file
+
+    project = _project()
+    current = params_file.read_params(project.params).get("profile") if project.params.exists() else None
+    for name in params_file.profile_names(project.profiles):
+        first = params_file.profile_text(project.profiles, name).splitlines()[0]
+        console.say(f"{'*' if name == current else ' '} {name}" + (f"  {first.removeprefix('#').strip()}" if first.startswith("#") else ""))
+
+
+@profile_app.command("show")
+def profile_show(name: Annotated[str, typer.Argument(help="Without a name: params.yaml as it is.", autocompletion=_profile_names)] = "") -> None:
+    """Print a profile, or params.yaml."""
+    from r1cli import console, params_file
+
+    project = _project()
+    if not name:
+        params_file.read_params(project.params)
+    console.say((params_file.profile_text(project.profiles, name) if name else project.params.read_text()).rstrip())
+
+
+@profile_app.command("use")
+def profile_use(name: Annotated[str, typer.Argument(autocompletion=_profile_names)]) -> None:
+    """Rewrite params.yaml whole from a profile, keeping the values you changed yourself."""
+    from r1cli import console, params_file
+
+    project = _project()
+    new = params_file.profile_text(project.profiles, name)
+    kept = dropped = None
+    if project.params.exists():
+        current = params_file.read_params(project.params)
+        before = str(current.get("profile", ""))
+        if before in params_file.profile_names(project.profiles):
+            old = params_file.read_text(params_file.profile_text(project.profiles, before), f"{before}.yaml")
+            change = params_file.switch(current, old, new, name)
+            new, kept, dropped = change.text, change.kept, change.dropped
+        else:
+            raise UserError(f"params.yaml is of profile {before!r}, which is not in profiles/, so your own changes can't be told", hint=f"cp profiles/{name}.yaml params.yaml   (gives them up)")
+    params_file.write_text(project.params, new)
+    console.say(f"params.yaml is profile {name}")
+    for key, value in (kept or {}).items():
+        console.say(f"  kept your {key}: {value}")
+    for key, value in (dropped or {}).items():
+        console.say(f"  dropped your {key}: {value} (this profile has no place for it)")
+
+
+def _report(project: Project) -> Path:
+    path = project.data / "report" / "index.html"
+    if not path.is_file():
+        raise UserError("there is no report yet", hint="r1 run report")
+    return path
+
+
+@app.command()
+def report(open_it: Annotated[bool, typer.Option("--open", help="Open it in the browser.")] = False) -> None:
+    """Print the report's path."""
+    from r1cli import console
+
+    path = _report(_project())
+    console.say(str(path))
+    if open_it:
+        webbrowser.open(path.as_uri())
+
+
+@app.command("doctor")
+def doctor_command(
+    torch: Annotated[bool, typer.Option("--torch", help="Also import torch and show its threads (takes seconds).")] = False,
+) -> None:
+    """Show what this machine has, and set DVC's cache links to what its file system can do."""
+    from r1cli import console, doctor
+    from r1cli.project import check_tools
+
+    project = _project()
+    console.table(["what", "here"], [list(fact) for fact in doctor.facts(project.root, torch=torch)])
+    check_tools(project)
+    doctor.settle_links(project.root)
+
+
+@reward_app.command("check")
+def reward_check(data: Annotated[str, typer.Option("--data", metavar="NAME", help="An import; without it, the task pool.")] = "") -> None:
+    """Grade every gold answer (must earn 1) and altered ones (must earn 0)."""
+    from r1cli import console
+    from r1cli.dispatch.local import LocalExecutor
+    from r1cli.execute import run_tool
+
+    metrics = run_tool(_project(), "reward_check", {"data": data}, executor=LocalExecutor())
+    console.table(["what", "found"], [[name.replace("_", " "), f"{value:g}"] for name, value in metrics.items()], numeric=True)
+
+
+@data_app.command("import")
+def data_import(
+    source: Annotated[str, typer.Argument(metavar="FILE_OR_HUB_ID", help="JSONL, JSON or Parquet, a folder of them, or OWNER/NAME.")],
+    name: Annotated[str, typer.Option("--name", help="The import's name, and its problems' family.")],
+    revision: Annotated[str, typer.Option("--revision", help="The Hub commit (needed for Hub ids).")] = "",
+    split: Annotated[str, typer.Option("--split", help="Only files of this split.")] = "",
+    role: Annotated[str, typer.Option("--role", help="train, validation or test.")] = "train",
+    license: Annotated[str, typer.Option("--license", help="The licence to record in each row.")] = "",
+) -> None:
+    """Turn your problems into rows of the task pool, and name them in params.yaml."""
+    from r1cli import console, params_file
+    from r1cli.dispatch.local import LocalExecutor
+    from r1cli.execute import run_tool
+
+    project = _project()
+    values = params_file.read_params(project.params)
+    prompts = values.get("prompts")
+    names = prompts.get("imports") if isinstance(prompts, dict) else None
+    if not isinstance(names, list):
+        raise UserError("params.yaml lacks prompts.imports", hint="r1 profile show")
+    local = Path(source).expanduser()
+    arguments = {
+        "source": str(local.resolve()) if local.exists() else source,
+        "name": name,
+        "revision": revision,
+        "split": split,
+        "role": role,
+        "license": license,
+    }
+    target = project.data / "imports" / name
+    metrics = run_tool(project, "import_data", arguments, executor=LocalExecutor(), target=target, online=not local.exists())
+    joined = names if name in names else [*names, name]
+    text = params_file.edit(project.params.read_text(), [(("prompts", "imports"), joined), (("prompts", "import_roles", name), role)])
+    params_file.write_text(project.params, text)
+    console.table(["what", "rows"], [[key.replace("_", " "), f"{value:g}"] for key, value in metrics.items()], numeric=True)
+    console.say(f"{project.shown(target)} joins the task pool for {role}: r1 run prompts")
+
+
+@app.command("code-lock")
+def code_lock_command(check: Annotated[bool, typer.Option("--check", help="Only say whether they are up to date.")] = False) -> None:
+    """Renew the hashes of the stages' code that DVC compares."""
+    from r1cli import code_lock, console, pipeline
+
+    project = _project()
+    stale = code_lock.out_of_date(project.root, pipeline.load(project.root).modules)
+    if check and stale:
+        raise UserError(f"the code locks of {', '.join(stale)} are out of date", hint="r1 code-lock   (or: make code-lock)")
+    code_lock.write(project.root, stale)
+    console.say(f"renewed: {', '.join(stale)}" if stale else "all code locks are up to date")
+
+
+@app.command()
+def adopt(target: Target) -> None:
+    """Record that a stage's code changed but not its result: it is not run again."""
+    from r1cli import console, pipeline
+
+    project = _project()
+    standings = {found.stage.name: found for found in pipeline.standings(project.root)}
+    for chosen in pipeline.load(project.root).match(target):
+        found = standings[chosen.name]
+        lock = f"stages/code.lock/{chosen.module}"
+        others = found.changed_cmd or found.changed_params or found.changed_outs or set(found.changed_deps) - {lock}
+        if found.never or others:
+            raise UserError(f"{chosen.name} can't be adopted: more than its code has changed", hint="r1 status")
+        if lock not in found.changed_deps:
+            console.say(f"{chosen.name}: its code lock is the recorded one")
+            continue
+        code, said = pipeline.call_quietly(project.root, "commit", "-f", chosen.name)
+        if code != 0:
+            raise UserError(f"dvc commit {chosen.name} failed: {said.splitlines()[-1] if said else code}", hint="r1 doctor")
+        console.say(f"{chosen.name}: recorded in dvc.lock without running it")

@@ -1,0 +1,132 @@
+"""`r1 run`: check everything that can be checked, then let DVC decide what is stale and run it."""
+
+import json
+import subprocess
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from r1cli import code_lock, params_file, pipeline, runs
+from r1cli.pipeline import Pipeline
+from r1cli.project import Project, check_tools
+from stages.contract.errors import UserError
+from stages.contract.params import parse
+
+
+@dataclass(frozen=True, kw_only=True)
+class Options:
+    """What `dvc repro` is asked for."""
+
+    single: bool = False
+    force: bool = False
+    downstream: bool = False
+
+    def flags(self) -> list[str]:
+        wanted = {"--single-item": self.single, "--force": self.force, "--downstream": self.downstream}
+        return [flag for flag, given in wanted.items() if given]
+
+
+def prepare(project: Project, target: str, settings: Sequence[str], options: Options) -> list[str]:
+    """Check the place, the params and the code locks, make the settings, and return the names of the stages concerned.
+
+    Nothing has been started or deleted when this raises, and params.yaml is as it was.
+
+    Raises:
+        UserError: naming what is wrong.
+    """
+    check_tools(project)
+    old = params_file.read_params(project.params)
+    if settings:
+        text = params_file.set_values(project.params.read_text(), settings)
+    else:
+        parse(old)
+    found = pipeline.load(project.root)
+    chosen = concerned(found, target, options)
+    modules = [module for module in found.modules if module in {name.partition("@")[0] for name in chosen}]
+    stale = code_lock.out_of_date(project.root, modules)
+    if stale:
+        raise UserError(f"code changed since its lock was written: {', '.join(stale)}", hint="r1 code-lock   (or: make code-lock)")
+    if settings:
+        params_file.write_text(project.params, text)
+    return chosen
+
+
+def concerned(found: Pipeline, target: str, options: Options) -> list[str]:
+    """The names of the stages that `dvc repro` looks at for a target, in order."""
+    names = {stage.name for stage in found.match(target)}
+    if options.downstream:
+        names = found.below(names)
+    elif not options.single:
+        names = found.above(names)
+    return [stage.name for stage in found.stages if stage.name in names]
+
+
+def repro(project: Project, target: str, options: Options) -> None:
+    """Run `dvc repro`, then stage what git should track of the result.
+
+    Raises:
+        UserError: DVC failed for another reason than a stage, whose own error is already on the terminal.
+        SystemExit: a stage failed.
+    """
+    if options.downstream and target == "all":
+        options = Options(single=options.single, force=options.force)
+    began = time.time()
+    arguments = ["repro", *options.flags(), *([] if target == "all" else [target])]
+    code = pipeline.call(project.root, *arguments)
+    if code == 0:
+        add_tracked(project.root)
+        return
+    restore(project.root)
+    if _stage_failed_since(project.runs, began):
+        raise SystemExit(1)
+    raise UserError(f"dvc {' '.join(arguments)} stopped with exit code {code}", hint="what it said stands above; r1 doctor")
+
+
+def add_tracked(root: Path) -> None:
+    """`git add` the metrics and curves that DVC's autostage passes over, so that `dvc metrics diff` sees them."""
+    folders = [folder for folder in ("data/metrics", "data/plots") if (root / folder).is_dir()]
+    if folders:
+        subprocess.run(["git", "add", "--", *folders], cwd=root, capture_output=True)
+
+
+def restore(root: Path) -> None:
+    """Bring back the outs that DVC deleted before a stage that then failed: what dvc.lock records, from the cache and git.
+
+    What can't be brought back stays away: `r1 status` shows it.
+    """
+    gone: list[str] = []
+    tracked: list[str] = []
+    for standing in pipeline.standings(root):
+        stage = standing.stage
+        if standing.never:
+            continue
+        gone += [path for path in stage.outs if standing.changed_outs.get(path) == "deleted"]
+        tracked += [path for path in (*stage.metrics, *stage.plots) if not (root / path).exists()]
+    if gone:
+        pipeline.call_quietly(root, "checkout", *gone)
+    for path in tracked:
+        # From the index: `r1 run` adds every published file to it.
+        subprocess.run(["git", "checkout", "--", path], cwd=root, capture_output=True)
+
+
+def results(root: Path) -> tuple[list[str], list[list[str]]]:
+    """The evaluation's headline metrics, one row a model in dvc.yaml's order."""
+    found: list[tuple[str, dict[str, object]]] = []
+    for stage in pipeline.load(root).match("evaluate"):
+        for path in stage.metrics:
+            if (root / path).is_file():
+                found.append((stage.item, json.loads((root / path).read_text())))
+    names = list(dict.fromkeys(name for _, metrics in found for name in metrics))
+    return ["model", *names], [[model, *(_figure(metrics.get(name)) for name in names)] for model, metrics in found]
+
+
+def _figure(value: object) -> str:
+    if value is None:
+        return "-"
+    return f"{value:.3f}" if isinstance(value, float) else str(value)
+
+
+def _stage_failed_since(folder: Path, began: float) -> bool:
+    newest = [path for path in folder.glob("*.json") if path.stat().st_mtime >= began - 1]
+    return any(run.exit_code != 0 for run in (runs.read(path) for path in newest) if run is not None)

@@ -1,0 +1,95 @@
+"""`r1 run` and `dvc repro` over the whole project: the same way, the same dvc.lock."""
+
+import csv
+import io
+import json
+import shutil
+import subprocess
+
+from tests.cli.conftest import Place, Run, environment
+
+
+def dvc(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["dvc", *arguments], cwd=place.root, env=environment(), capture_output=True, text=True, timeout=60)
+
+
+def git(place: Place, *arguments: str) -> str:
+    return subprocess.run(["git", *arguments], cwd=place.root, check=True, capture_output=True, text=True).stdout
+
+
+def test_r1_run_and_dvc_repro_write_the_same_lock(place: Place, r1: Run) -> None:
+    twin = Place(root=place.root.parent / "twin")
+    shutil.copytree(place.root, twin.root)
+    done = place.r1("run", "all")
+    assert done.returncode == 0, done.stdout + done.stderr
+    done = dvc(twin, "repro")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert (place.root / "dvc.lock").read_bytes() == (twin.root / "dvc.lock").read_bytes()
+    assert place.calls() == ["prompts", "zero", "distillsmall", "distillbig"]
+    # DVC's autostage passes over metrics and plots; r1 adds them.
+    staged = git(place, "diff", "--cached", "--name-only").split()
+    assert staged == sorted(["dvc.lock", *(f"data/{name}" for name in place.files("data") if name.startswith(("metrics/", "plots/")))])
+
+    # Nothing is stale now; a comment in a stage's code changes nothing, a param does.
+    (place.root / "stages" / "zero.py").open("a").write("# a remark\n")
+    again = place.r1("run", "all")
+    assert again.returncode == 0 and len(place.calls()) == 4
+    changed = place.r1("run", "prompts", "--set", "seed=3")
+    assert changed.returncode == 0 and place.calls()[4:] == ["prompts"]
+    assert (place.root / "params.yaml").read_text().splitlines()[1] == "seed: 3 # the seed"
+
+    told = {line["stage"]: (line["word"], line["why"]) for line in json.loads(r1("status", "--json")[1])}
+    assert told["prompts"] == ("fresh", "")
+    assert told["zero"] == ("stale", "params: seed; inputs: data/prompts (modified)")
+    assert r1("run", "zero", "--dry-run")[1].splitlines() == ["zero: params: seed; inputs: data/prompts (modified)", "1 stages would run"]
+
+    # Back to the first params: DVC's run-cache knows the result, nothing is computed.
+    assert place.r1("run", "all", "--set", "seed=1").returncode == 0
+    assert len(place.calls()) == 5
+    assert (place.root / "dvc.lock").read_bytes() == (twin.root / "dvc.lock").read_bytes()
+
+    # Forced means computed, though a finished work folder is there.
+    assert place.r1("run", "zero", "-s", "-f").returncode == 0
+    assert place.calls()[5:] == ["zero"]
+
+
+def test_a_failed_stage_gives_back_the_artifacts_of_the_last_good_run(place: Place, r1: Run) -> None:
+    assert place.r1("run", "prompts").returncode == 0
+    lock = (place.root / "dvc.lock").read_bytes()
+    before = place.files("data")
+    place.set_mode("wrong")
+    done = place.r1("run", "prompts")
+    assert done.returncode == 1
+    assert "error: prompts: the rows are wrong\nhint: mend the rows\n" in done.stderr
+    assert "Traceback" not in done.stdout + done.stderr
+    assert place.files("data") == before
+    assert (place.root / "dvc.lock").read_bytes() == lock
+    told = {line["stage"]: (line["word"], line["why"]) for line in json.loads(r1("status", "--json")[1])}
+    assert told["prompts"] == ("failed", "prompts: the rows are wrong")
+    assert told["zero"] == ("never", "")
+
+
+def test_adopt_records_a_refactor_without_running_it_and_nothing_else(place: Place, r1: Run) -> None:
+    assert place.r1("run", "prompts").returncode == 0
+    path = place.root / "stages" / "prompts.py"
+    path.write_text(path.read_text().replace("mode = (", "found = mode = ("))
+    code, _, err = r1("run", "prompts")
+    assert code == 1 and "code changed since its lock was written: prompts" in err
+    assert r1("code-lock")[1] == "renewed: prompts\n"
+    assert r1("run", "prompts", "--dry-run")[1].splitlines()[0] == "prompts: its code changed"
+    assert r1("adopt", "prompts") == (0, "prompts: recorded in dvc.lock without running it\n", "")
+    assert r1("run", "prompts", "--dry-run")[1] == "nothing would run: all is fresh\n"
+    place.set_mode("other")
+    code, _, err = r1("adopt", "prompts")
+    assert code == 1 and "more than its code has changed" in err
+
+
+def test_experiments_show_params_and_metrics(place: Place) -> None:
+    assert place.r1("run", "prompts").returncode == 0
+    git(place, "commit", "-qam", "run")
+    done = dvc(place, "exp", "run", "-q", "-n", "trial", "-S", "seed=5", "prompts")
+    assert done.returncode == 0, done.stdout + done.stderr
+    shown = csv.DictReader(io.StringIO(dvc(place, "exp", "show", "--csv").stdout))
+    assert {(row["Experiment"] or row["rev"], row["rows"], row["seed"]) for row in shown} >= {("main", "1", "1"), ("trial", "5", "5")}
+    compared = json.loads(dvc(place, "metrics", "diff", "--json").stdout)
+    assert compared["data/metrics/prompts.json"]["rows"] == {"old": 1, "new": 5, "diff": 4}

@@ -1,0 +1,203 @@
+"""A stage's life: run, fail, die, be killed, be asked for twice."""
+
+import fcntl
+import json
+import os
+import signal
+import time
+from pathlib import Path
+
+import pytest
+
+from r1cli import runs
+from r1cli.dispatch.local import LocalExecutor
+from r1cli.execute import finished, prune, run_stage
+from r1cli.project import find_project
+from stages.contract.errors import UserError
+from tests.cli.conftest import Place
+
+
+def stage(place: Place, name: str = "prompts") -> None:
+    run_stage(find_project(place.root), name, executor=LocalExecutor())
+
+
+def work_folders(place: Place, name: str = "prompts") -> list[Path]:
+    return sorted((place.root / ".r1" / "work" / name).iterdir())
+
+
+def test_publishes_what_dvc_yaml_declares_and_records_the_run(place: Place) -> None:
+    stage(place)
+    stage(place, "zero")
+    assert place.files("data") == {
+        "metrics/prompts.json": '{\n "rows": 1\n}\n',
+        "metrics/zero.json": '{\n "rows": 1\n}\n',
+        "plots/zero/curve.tsv": "step\treward\n1\t0.5\n",
+        "prompts/deep/state.txt": "x",
+        "prompts/rows.txt": "1ok",
+        "zero/deep/state.txt": "x",
+        "zero/rows.txt": "1ok",
+    }
+    run = runs.latest(place.root / ".r1" / "runs")["zero"]
+    assert (run.exit_code, run.error, dict(run.figures)) == (0, "", {"reward": 1.0})
+    assert run.seconds > 0 and run.max_rss_mb is not None and run.max_rss_mb > 5
+
+
+def test_job_file_holds_only_the_declared_params(place: Place) -> None:
+    stage(place)
+    job = json.loads((work_folders(place)[0] / "job.json").read_text())
+    assert job == {"stage": "prompts", "item": "", "params": {"seed": 1}, "data": str(place.root / "data")}
+
+
+def test_same_inputs_are_published_again_without_being_computed(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+    stage(place)
+    (place.root / "data" / "prompts" / "rows.txt").unlink()
+    (place.root / "data" / "prompts" / "stray.txt").write_text("not mine")
+    stage(place)
+    assert place.calls() == ["prompts"]
+    assert "computed before" in capsys.readouterr().out
+    assert place.files("data/prompts") == {"deep/state.txt": "x", "rows.txt": "1ok"}
+
+
+@pytest.mark.parametrize("change", ["param", "dep", "code"])
+def test_any_changed_input_is_another_fingerprint(place: Place, change: str) -> None:
+    stage(place)
+    if change == "param":
+        (place.root / "params.yaml").write_text((place.root / "params.yaml").read_text().replace("seed: 1", "seed: 2"))
+    elif change == "dep":
+        place.set_mode("other")
+    else:
+        path = place.root / "stages" / "prompts.py"
+        path.write_text(path.read_text().replace('"work"', '"toil"'))
+        with pytest.raises(UserError, match="code.lock/prompts is out of date"):
+            stage(place)
+        place.r1("code-lock")
+    stage(place)
+    assert place.calls() == ["prompts", "prompts"]
+    assert len(work_folders(place)) == 2
+
+
+def test_a_stages_own_error_is_passed_on(place: Place) -> None:
+    place.set_mode("wrong")
+    with pytest.raises(UserError, match="prompts: the rows are wrong") as caught:
+        stage(place)
+    assert caught.value.hint == "mend the rows"
+    assert not (place.root / "data" / "prompts").exists()
+    run = runs.latest(place.root / ".r1" / "runs")["prompts"]
+    assert (run.exit_code, run.error) == (2, "prompts: the rows are wrong")
+
+
+def test_a_fault_of_r1_leaves_its_traceback_in_the_log(place: Place) -> None:
+    place.set_mode("bug")
+    with pytest.raises(UserError, match="prompts: KeyError: 'inner'") as caught:
+        stage(place)
+    log = work_folders(place)[0] / "log.txt"
+    assert str(log) in caught.value.hint
+    assert "Traceback" in log.read_text()
+
+
+def test_a_dead_worker_is_named_with_its_last_words(place: Place) -> None:
+    place.set_mode("die")
+    with pytest.raises(UserError) as caught:
+        stage(place)
+    assert "died without a result (exit code 7)" in caught.value.message
+    assert "last words" in caught.value.message
+    assert "log.txt" in caught.value.hint
+
+
+def test_an_attempt_that_failed_leaves_nothing_to_publish(place: Place) -> None:
+    place.set_mode("die")
+    with pytest.raises(UserError):
+        stage(place)
+    folder = work_folders(place)[0]
+    (folder / "out" / "half.txt").write_text("half")
+    with pytest.raises(UserError):
+        stage(place)
+    assert not (folder / "out" / "half.txt").exists()
+
+
+def test_a_stage_that_forgets_its_metrics_publishes_nothing(place: Place) -> None:
+    place.set_mode("mute")
+    with pytest.raises(UserError, match="without writing data/metrics/prompts.json"):
+        stage(place)
+    assert not (place.root / "data").exists()
+
+
+def test_an_orphan_publishes_nothing_and_keeps_its_result(place: Place) -> None:
+    parents = iter([100, 1])
+    with pytest.raises(UserError, match="nothing is published"):
+        run_stage(find_project(place.root), "prompts", executor=LocalExecutor(), parent=lambda: next(parents))
+    assert not (place.root / "data").exists()
+    stage(place)
+    assert place.calls() == ["prompts"]
+    assert place.files("data/prompts")["rows.txt"] == "1ok"
+
+
+def test_a_stopped_stage_takes_its_worker_along(place: Place) -> None:
+    place.set_mode("hang")
+    process = place.start("r1", "stage", "prompts")
+    worker = _worker(place)
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 1
+    assert "prompts was stopped; nothing was published" in out
+    assert _gone(worker)
+
+
+def test_a_killed_starter_takes_its_worker_along(place: Place) -> None:
+    place.set_mode("hang")
+    process = place.start("r1", "stage", "prompts")
+    worker = _worker(place)
+    process.kill()
+    process.communicate(timeout=20)
+    assert _gone(worker)
+
+
+def test_a_second_process_waits_for_the_first(place: Place) -> None:
+    stage(place)
+    with (work_folders(place)[0] / "lock").open() as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        process = place.start("r1", "stage", "prompts")
+        assert process.stdout is not None
+        assert "another process works on exactly this" in process.stdout.readline()
+        assert process.poll() is None
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 0, out
+    assert place.calls() == ["prompts"]
+
+
+def test_only_the_newest_finished_work_folders_are_kept(tmp_path: Path) -> None:
+    for number, done in enumerate([True, True, False, True]):
+        folder = tmp_path / str(number)
+        folder.mkdir()
+        (folder / "result.json").write_text(json.dumps({"ok": done}))
+        os.utime(folder / "result.json", (number, number))
+    prune(tmp_path)
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2", "3"]
+    assert finished(tmp_path / "3") and not finished(tmp_path / "2")
+
+
+def _worker(place: Place) -> int:
+    """The process id of the hanging worker, once it works."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for folder in Path("/proc").iterdir():
+            try:
+                words = (folder / "cmdline").read_text().split("\0")
+            except (OSError, ValueError):
+                continue
+            if "stages.prompts" in words and str(place.root) in words[words.index("stages.prompts") + 1] and place.calls():
+                return int(folder.name)
+        time.sleep(0.05)
+    raise AssertionError("the worker did not start")
+
+
+def _gone(process: int) -> bool:
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            if (Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.05)
+    return False

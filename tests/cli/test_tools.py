@@ -1,0 +1,92 @@
+"""Tools that run as stages do: `r1 data import`, `r1 reward check`; and `r1 doctor`, `r1 graph`."""
+
+import subprocess
+
+import pytest
+
+from r1cli import doctor
+from r1cli.params_file import read_params
+from tests.cli.conftest import PARAMS, Place, Run
+
+TOOL = '''\
+import os
+from pathlib import Path
+from stages.contract.errors import UserError
+from stages.contract.job import start_tool
+
+
+def main(arguments, paths, report):
+    if arguments.get("name") == "bad":
+        raise UserError("no rows", hint="look")
+    (paths.out / "tasks.parquet").write_text(repr(sorted(arguments.items())) + os.environ["HF_HUB_OFFLINE"])
+    paths.write_metrics({"rows_read": 3})
+
+
+start_tool(main)
+'''
+PROMPTS = "prompts:\n  train: 1\n  validation: 1\n  test: 1\n  general_held_out: 0.1\n  imports: [] # names\n  import_roles: {}\n  ngram: 5\n"
+
+
+@pytest.fixture
+def place_with_tools(place: Place) -> Place:
+    (place.root / "stages" / "import_data.py").write_text(TOOL)
+    (place.root / "stages" / "reward_check.py").write_text(TOOL)
+    (place.root / "params.yaml").write_text(PARAMS + PROMPTS)
+    return place
+
+
+def test_an_import_is_published_and_joins_the_pool(place_with_tools: Place, r1: Run) -> None:
+    root = place_with_tools.root
+    (root / "rows.jsonl").write_text("{}\n")
+    code, out, err = r1("data", "import", "rows.jsonl", "--name", "gsm", "--role", "test")
+    assert code == 0, err
+    assert "rows read" in out and "data/imports/gsm joins the task pool for test" in out
+    given = (root / "data" / "imports" / "gsm" / "tasks.parquet").read_text()
+    assert f"('source', '{root / 'rows.jsonl'}')" in given and given.endswith("1")
+    prompts = read_params(root / "params.yaml")["prompts"]
+    assert isinstance(prompts, dict)
+    assert (prompts["imports"], prompts["import_roles"]) == (["gsm"], {"gsm": "test"})
+    assert "# names" in (root / "params.yaml").read_text()
+    # Again: replaced, not doubled. A Hub id may use the network.
+    assert r1("data", "import", "owner/set", "--name", "gsm", "--revision", "0" * 40)[0] == 0
+    assert (root / "data" / "imports" / "gsm" / "tasks.parquet").read_text().endswith("0")
+    assert read_params(root / "params.yaml")["prompts"]["imports"] == ["gsm"]  # type: ignore[index]
+
+
+def test_an_import_that_fails_changes_nothing(place_with_tools: Place, r1: Run) -> None:
+    before = (place_with_tools.root / "params.yaml").read_text()
+    code, _, err = r1("data", "import", "owner/set", "--name", "bad")
+    assert (code, err) == (1, "error: import_data: no rows\nhint: look\n")
+    assert (place_with_tools.root / "params.yaml").read_text() == before
+    assert not (place_with_tools.root / "data" / "imports").exists()
+
+
+def test_reward_check_prints_its_metrics(place_with_tools: Place, r1: Run) -> None:
+    code, out, _ = r1("reward", "check", "--data", "gsm")
+    assert code == 0 and [line.split() for line in out.splitlines()[-2:]] == [["what", "found"], ["rows", "read", "3"]]
+
+
+def test_graph(place: Place, r1: Run) -> None:
+    code, out, _ = r1("graph", "--mermaid")
+    assert code == 0
+    assert out.splitlines()[0] == "flowchart TD" and "  prompts --> zero" in out and "  zero --> distill-small" in out
+    tree = r1("graph")[1]
+    assert [line.strip("│├└─ ").split()[0] for line in tree.splitlines()] == ["r1", "prompts", "zero", "distill@small", "distill@big"]
+
+
+def test_doctor_sets_the_link_order_that_the_file_system_has(place: Place, r1: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    code, out, _ = r1("doctor")
+    assert code == 0 and "cache links" in out and "torch runs" not in out
+    monkeypatch.setattr(doctor, "link_order", lambda root: "copy")
+    assert r1("doctor")[0] == 0
+    shown = subprocess.run(["dvc", "config", "cache.type"], cwd=place.root, capture_output=True, text=True).stdout
+    assert shown.strip() == "copy"
+    assert "config.local" not in subprocess.run(["git", "status", "--short"], cwd=place.root, capture_output=True, text=True).stdout
+
+
+def test_completion_offers_stages(place: Place) -> None:
+    from r1cli.app import _profile_names, _stage_names
+
+    assert _stage_names("") == ["all", "prompts", "zero", "distill"]
+    assert _stage_names("pr") == ["prompts"]
+    assert _profile_names("w") == ["wide"]
