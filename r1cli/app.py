@@ -26,7 +26,9 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-profile_app = typer.Typer(no_args_is_help=True, help="Whole params.yaml files for different machines.", rich_markup_mode=None)
+profile_app = typer.Typer(
+    no_args_is_help=True, help="Whole params.yaml files for different machines.", rich_markup_mode=None
+)
 reward_app = typer.Typer(no_args_is_help=True, help="Check rewards before any GPU hour.", rich_markup_mode=None)
 data_app = typer.Typer(no_args_is_help=True, help="Bring your own problems.", rich_markup_mode=None)
 app.add_typer(profile_app, name="profile")
@@ -54,13 +56,22 @@ def main(arguments: list[str] | None = None) -> None:
             raise
         from r1cli import console
 
-        console.error(UserError(f"{type(problem).__name__}: {problem}", hint=f"this is a fault of r1; the traceback: r1 --debug {' '.join(given)}"))
+        console.error(
+            UserError(
+                f"{type(problem).__name__}: {problem}",
+                hint=f"this is a fault of r1; the traceback: r1 --debug {' '.join(given)}",
+            )
+        )
         raise SystemExit(FAILED) from None
 
 
 def _mendable(problem: OSError) -> UserError:
     where = f" ({problem.filename})" if problem.filename else ""
-    hint = "free some space (df -h .), then run the same command again: what is finished is kept" if problem.errno in NO_SPACE else "r1 doctor"
+    hint = (
+        "free some space (df -h .), then run the same command again: what is finished is kept"
+        if problem.errno in NO_SPACE
+        else "r1 doctor"
+    )
     return UserError(f"{problem.strerror or problem}{where}", hint=hint)
 
 
@@ -94,13 +105,21 @@ def _project() -> Project:
     return find_project(Path.cwd())
 
 
-Target = Annotated[str, typer.Argument(metavar="STAGE|all", help="A stage, an item (distill@small), or all.", autocompletion=_stage_names)]
-Settings = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Change a param in params.yaml first (may be repeated).")]
+Target = Annotated[
+    str,
+    typer.Argument(metavar="STAGE|all", help="A stage, an item (distill@small), or all.", autocompletion=_stage_names),
+]
+Settings = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="KEY=VALUE", help="Change a param in params.yaml first (may be repeated)."),
+]
 
 
 @app.callback()
 def options(
-    version: Annotated[bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")] = False,
+    version: Annotated[
+        bool, typer.Option("--version", callback=_version, is_eager=True, help="Show the version.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     pass
@@ -137,14 +156,17 @@ def run_command(
 
     project = _project()
     if dry_run and settings:
-        raise UserError("--dry-run changes nothing, so it can't show a --set", hint="run it without --dry-run, or edit params.yaml")
+        raise UserError(
+            "--dry-run changes nothing, so it can't show a --set", hint="run it without --dry-run, or edit params.yaml"
+        )
     wanted = run.Options(single=single, force=force, downstream=downstream)
     chosen = run.prepare(project, target, settings or [], wanted)
     if dry_run:
         planned = status.plan(pipeline.standings(project.root), chosen, single=single, force=force)
         for name, why in planned:
             console.say(f"{name}: {why}")
-        console.say(f"{len(planned)} stages would run" if planned else "nothing would run: all is fresh")
+        count = f"{len(planned)} stage{'s' if len(planned) > 1 else ''} would run"
+        console.say(count if planned else "nothing would run: all is fresh")
         return
     run.repro(project, target, wanted)
 
@@ -171,7 +193,16 @@ def status_command(as_json: Annotated[bool, typer.Option("--json", help="For pro
     if as_json:
         console.as_json([asdict(line) for line in found])
         return
-    rows = [[line.stage, line.word, line.started.replace("T", " ").removesuffix("+00:00"), console.seconds(line.seconds), line.why] for line in found]
+    rows = [
+        [
+            line.stage,
+            line.word,
+            line.started.replace("T", " ").removesuffix("+00:00"),
+            console.seconds(line.seconds),
+            line.why,
+        ]
+        for line in found
+    ]
     console.table(["stage", "is", "last run (UTC)", "took", "why"], rows)
 
 
@@ -208,11 +239,18 @@ def profile_list() -> None:
     current = params_file.read_params(project.params).get("profile") if project.params.exists() else None
     for name in params_file.profile_names(project.profiles):
         first = params_file.profile_text(project.profiles, name).splitlines()[0]
-        console.say(f"{'*' if name == current else ' '} {name}" + (f"  {first.removeprefix('#').strip()}" if first.startswith("#") else ""))
+        console.say(
+            f"{'*' if name == current else ' '} {name}"
+            + (f"  {first.removeprefix('#').strip()}" if first.startswith("#") else "")
+        )
 
 
 @profile_app.command("show")
-def profile_show(name: Annotated[str, typer.Argument(help="Without a name: params.yaml as it is.", autocompletion=_profile_names)] = "") -> None:
+def profile_show(
+    name: Annotated[
+        str, typer.Argument(help="Without a name: params.yaml as it is.", autocompletion=_profile_names)
+    ] = "",
+) -> None:
     """Print a profile, or params.yaml."""
     from r1cli import console, params_file
 
@@ -238,7 +276,10 @@ def profile_use(name: Annotated[str, typer.Argument(autocompletion=_profile_name
             change = params_file.switch(current, old, new, name)
             new, kept, dropped = change.text, change.kept, change.dropped
         else:
-            raise UserError(f"params.yaml is of profile {before!r}, which is not in profiles/, so your own changes can't be told", hint=f"cp profiles/{name}.yaml params.yaml   (gives them up)")
+            raise UserError(
+                f"params.yaml is of profile {before!r}, which is not in profiles/, so your own changes can't be told",
+                hint=f"cp profiles/{name}.yaml params.yaml   (gives them up)",
+            )
     params_file.write_text(project.params, new)
     console.say(f"params.yaml is profile {name}")
     for key, value in (kept or {}).items():
@@ -267,7 +308,9 @@ def report(open_it: Annotated[bool, typer.Option("--open", help="Open it in the 
 
 @app.command("doctor")
 def doctor_command(
-    torch: Annotated[bool, typer.Option("--torch", help="Also import torch and show its threads (takes seconds).")] = False,
+    torch: Annotated[
+        bool, typer.Option("--torch", help="Also import torch and show its threads (takes seconds).")
+    ] = False,
 ) -> None:
     """Show what this machine has, and set DVC's cache links to what its file system can do."""
     from r1cli import console, doctor
@@ -280,19 +323,25 @@ def doctor_command(
 
 
 @reward_app.command("check")
-def reward_check(data: Annotated[str, typer.Option("--data", metavar="NAME", help="An import; without it, the task pool.")] = "") -> None:
+def reward_check(
+    data: Annotated[str, typer.Option("--data", metavar="NAME", help="An import; without it, the task pool.")] = "",
+) -> None:
     """Grade every gold answer (must earn 1) and altered ones (must earn 0)."""
     from r1cli import console
     from r1cli.dispatch.local import LocalExecutor
     from r1cli.execute import run_tool
 
     metrics = run_tool(_project(), "reward_check", {"data": data}, executor=LocalExecutor())
-    console.table(["what", "found"], [[name.replace("_", " "), f"{value:g}"] for name, value in metrics.items()], numeric=True)
+    console.table(
+        ["what", "found"], [[name.replace("_", " "), f"{value:g}"] for name, value in metrics.items()], numeric=True
+    )
 
 
 @data_app.command("import")
 def data_import(
-    source: Annotated[str, typer.Argument(metavar="FILE_OR_HUB_ID", help="JSONL, JSON or Parquet, a folder of them, or OWNER/NAME.")],
+    source: Annotated[
+        str, typer.Argument(metavar="FILE_OR_HUB_ID", help="JSONL, JSON or Parquet, a folder of them, or OWNER/NAME.")
+    ],
     name: Annotated[str, typer.Option("--name", help="The import's name, and its problems' family.")],
     revision: Annotated[str, typer.Option("--revision", help="The Hub commit (needed for Hub ids).")] = "",
     split: Annotated[str, typer.Option("--split", help="Only files of this split.")] = "",
@@ -320,23 +369,33 @@ def data_import(
         "license": license,
     }
     target = project.data / "imports" / name
-    metrics = run_tool(project, "import_data", arguments, executor=LocalExecutor(), target=target, online=not local.exists())
+    metrics = run_tool(
+        project, "import_data", arguments, executor=LocalExecutor(), target=target, online=not local.exists()
+    )
     joined = names if name in names else [*names, name]
-    text = params_file.edit(project.params.read_text(), [(("prompts", "imports"), joined), (("prompts", "import_roles", name), role)])
+    text = params_file.edit(
+        project.params.read_text(), [(("prompts", "imports"), joined), (("prompts", "import_roles", name), role)]
+    )
     params_file.write_text(project.params, text)
-    console.table(["what", "rows"], [[key.replace("_", " "), f"{value:g}"] for key, value in metrics.items()], numeric=True)
+    console.table(
+        ["what", "rows"], [[key.replace("_", " "), f"{value:g}"] for key, value in metrics.items()], numeric=True
+    )
     console.say(f"{project.shown(target)} joins the task pool for {role}: r1 run prompts")
 
 
 @app.command("code-lock")
-def code_lock_command(check: Annotated[bool, typer.Option("--check", help="Only say whether they are up to date.")] = False) -> None:
+def code_lock_command(
+    check: Annotated[bool, typer.Option("--check", help="Only say whether they are up to date.")] = False,
+) -> None:
     """Renew the hashes of the stages' code that DVC compares."""
     from r1cli import code_lock, console, pipeline
 
     project = _project()
     stale = code_lock.out_of_date(project.root, pipeline.load(project.root).modules)
     if check and stale:
-        raise UserError(f"the code locks of {', '.join(stale)} are out of date", hint="r1 code-lock   (or: make code-lock)")
+        raise UserError(
+            f"the code locks of {', '.join(stale)} are out of date", hint="r1 code-lock   (or: make code-lock)"
+        )
     code_lock.write(project.root, stale)
     console.say(f"renewed: {', '.join(stale)}" if stale else "all code locks are up to date")
 
@@ -359,5 +418,7 @@ def adopt(target: Target) -> None:
             continue
         code, said = pipeline.call_quietly(project.root, "commit", "-f", chosen.name)
         if code != 0:
-            raise UserError(f"dvc commit {chosen.name} failed: {said.splitlines()[-1] if said else code}", hint="r1 doctor")
+            raise UserError(
+                f"dvc commit {chosen.name} failed: {said.splitlines()[-1] if said else code}", hint="r1 doctor"
+            )
         console.say(f"{chosen.name}: recorded in dvc.lock without running it")

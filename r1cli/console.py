@@ -13,7 +13,18 @@ if TYPE_CHECKING:
     from rich.console import Console, Group
 
 Event = Mapping[str, object]
-SHOWN = ("reward", "accuracy", "format", "language", "preference", "length", "kl", "entropy", "loss", "val_accuracy")
+SHOWN = {
+    "reward": "reward",
+    "accuracy": "accuracy",
+    "format": "format",
+    "language": "language",
+    "preference": "preference",
+    "length": "length",
+    "kl": "KL",
+    "entropy": "entropy",
+    "loss": "loss",
+    "val_accuracy": "validation accuracy",
+}
 WHY = {
     "correct": "correct",
     "wrong": "wrong",
@@ -61,7 +72,9 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str =
             say(title)
         widths = [max(len(row[i]) for row in [headers, *rows]) for i in range(len(headers))]
         for row in [headers, *rows]:
-            cells = [c.rjust(w) if numeric and i else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))]
+            cells = [
+                c.rjust(w) if numeric and i else c.ljust(w) for i, (c, w) in enumerate(zip(row, widths, strict=True))
+            ]
             say("  ".join(cells).rstrip())
         return
     from rich.box import SIMPLE_HEAD
@@ -86,7 +99,9 @@ def tree(title: str, children: Mapping[str, Sequence[str]], notes: Mapping[str, 
     while waiting:
         name, branch = waiting.pop()
         for child in children.get(name, ()):
-            waiting.append((child, branch.add(f"[bold]{escape(child)}[/bold] [dim]{escape(notes.get(child, ''))}[/dim]")))
+            waiting.append(
+                (child, branch.add(f"[bold]{escape(child)}[/bold] [dim]{escape(notes.get(child, ''))}[/dim]"))
+            )
     _console().print(root)
 
 
@@ -144,7 +159,7 @@ class _Phase:
         return self.elapsed_s / self.done * max(0, self.total - self.done)
 
     def figures_text(self) -> str:
-        parts = [f"{name.removeprefix('val_') + ' (validation)' if name.startswith('val_') else name} {self.figures[name]:.3g}" for name in SHOWN if name in self.figures]
+        parts = [f"{label} {self.figures[key]:.3g}" for key, label in SHOWN.items() if key in self.figures]
         if "tokens_per_s" in self.figures:
             parts.append(f"{self.figures['tokens_per_s']:,.0f} tokens/s")
         elif "tokens" in self.figures and self.elapsed_s > 0:
@@ -180,7 +195,12 @@ class _Lines:
         self._said_at, self._said_done = phase.now, phase.done
         count = f"{phase.done}/{phase.total}" if phase.total else f"{phase.done}"
         left = phase.left_s
-        parts = [f"{self._title}: {phase.name} {count}", phase.figures_text(), phase.why_text(), f"{seconds(left)} left" if left and left >= 1 else ""]
+        parts = [
+            f"{self._title}: {phase.name} {count}",
+            phase.figures_text(),
+            phase.why_text(),
+            f"{seconds(left)} left" if left and left >= 1 else "",
+        ]
         say("  ".join(part for part in parts if part))
 
 
@@ -214,7 +234,9 @@ class _Bar:
             count,
             Text(time_text, style="cyan"),
         )
-        lines = [Text(text, style=style) for text, style in ((phase.figures_text(), ""), (phase.why_text(), "dim")) if text]
+        lines = [
+            Text(text, style=style) for text, style in ((phase.figures_text(), ""), (phase.why_text(), "dim")) if text
+        ]
         return Group(row, *lines)
 
 

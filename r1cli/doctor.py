@@ -14,21 +14,45 @@ from pathlib import Path
 
 from r1cli import pipeline, release
 
-PACKAGES = ("typer", "rich", "dvc", "polars", "torch", "transformers", "safetensors", "tokenizers", "sympy", "jinja2", "matplotlib", "ruamel.yaml", "huggingface_hub")
+PACKAGES = (
+    "typer",
+    "rich",
+    "dvc",
+    "polars",
+    "torch",
+    "transformers",
+    "safetensors",
+    "tokenizers",
+    "sympy",
+    "jinja2",
+    "matplotlib",
+    "ruamel.yaml",
+    "huggingface_hub",
+)
 OPTIONAL = ("deepspeed", "vllm")
 _FICLONE = 0x40049409  # linux/fs.h: share a file's blocks
 
 
 def facts(root: Path, *, torch: bool) -> list[tuple[str, str]]:
     """What is here, as (what, how it is) lines. `torch` starts a process that imports it, which takes seconds."""
-    found = [("r1", release()), ("python", f"{platform.python_version()} ({sys.executable})"), ("machine", f"{platform.machine()}, {os.cpu_count()} cores")]
+    found = [
+        ("r1", release()),
+        ("python", f"{platform.python_version()} ({sys.executable})"),
+        ("machine", f"{platform.machine()}, {os.cpu_count()} cores"),
+    ]
     found += [(name, _version(name) or "missing: pip install -c constraints.txt -e .") for name in PACKAGES]
     found += [(name, _version(name) or "not installed (not needed here)") for name in OPTIONAL]
     found.append(("git", _first_line(["git", "--version"]) or "missing"))
     found.append(("g++", _first_line(["g++", "--version"]) or "not installed (not needed here)"))
-    found.append(("GPU", _first_line(["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"]) or "none found (not needed by the embedded model)"))
+    found.append(
+        (
+            "GPU",
+            _first_line(["nvidia-smi", "--query-gpu=name,memory.total", "--format=csv,noheader"])
+            or "none found (not needed by the embedded model)",
+        )
+    )
     if torch:
-        code = "import torch; print(torch.get_num_threads(), 'threads,', 'CUDA' if torch.cuda.is_available() else 'CPU only')"
+        code = "import torch; print(torch.get_num_threads(), 'threads; CUDA:', torch.cuda.is_available())"
         found.append(("torch runs", _first_line([sys.executable, "-c", code]) or "torch can't be imported"))
     found.append(("cache links", link_order(root).replace(",", ", then ")))
     disk = shutil.disk_usage(root)

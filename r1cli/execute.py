@@ -51,13 +51,27 @@ def run_stage(project: Project, name: str, *, executor: Executor, parent: Callab
             if finished(work) and not inputs.recorded:
                 console.say(f"{name}: these inputs were computed before ({mark}); publishing the result")
             else:
-                job = {"stage": inputs.stage.module, "item": inputs.stage.item, "params": values, "data": str(project.data)}
-                outcome = compute(work, job, title=name, cwd=project.root, env=environment(params, inputs.stage.item), executor=executor, inherited=(descriptor,))
+                job = {
+                    "stage": inputs.stage.module,
+                    "item": inputs.stage.item,
+                    "params": values,
+                    "data": str(project.data),
+                }
+                outcome = compute(
+                    work,
+                    job,
+                    title=name,
+                    cwd=project.root,
+                    env=environment(params, inputs.stage.item),
+                    executor=executor,
+                    inherited=(descriptor,),
+                )
                 run = replace(run, max_rss_mb=outcome.max_rss_mb, figures=outcome.figures, exit_code=outcome.exit_code)
                 check(outcome, work, name)
             if parent() != started_by:
                 raise UserError(
-                    f"the process that started {name} has ended, so nothing is published; the result is kept in {work}", hint=f"r1 run {name}"
+                    f"the process that started {name} has ended, so nothing is published; the result is kept in {work}",
+                    hint=f"r1 run {name}",
                 )
             publish_stage(inputs.stage, work, project.root)
             run = replace(run, exit_code=0)
@@ -70,7 +84,15 @@ def run_stage(project: Project, name: str, *, executor: Executor, parent: Callab
     prune(work.parent)
 
 
-def run_tool(project: Project, module: str, arguments: Mapping[str, str], *, executor: Executor, target: Path | None = None, online: bool = False) -> dict[str, float]:
+def run_tool(
+    project: Project,
+    module: str,
+    arguments: Mapping[str, str],
+    *,
+    executor: Executor,
+    target: Path | None = None,
+    online: bool = False,
+) -> dict[str, float]:
     """Run a tool (a stage-like program with arguments for params), publish its out to `target`, return its metrics.
 
     Raises:
@@ -81,12 +103,16 @@ def run_tool(project: Project, module: str, arguments: Mapping[str, str], *, exe
     with locked(work, module) as descriptor:
         job = {"stage": module, "item": "", "params": {}, "arguments": dict(arguments), "data": str(project.data)}
         env = {**environment(Params(), ""), **({"HF_HUB_OFFLINE": "0"} if online else {})}
-        outcome = compute(work, job, title=module, cwd=project.root, env=env, executor=executor, inherited=(descriptor,))
+        outcome = compute(
+            work, job, title=module, cwd=project.root, env=env, executor=executor, inherited=(descriptor,)
+        )
         check(outcome, work, module)
         if target is not None:
             link_tree(work / "out", target)
         metrics = work / "metrics.json"
-        return cast(dict[str, float], json.loads(metrics.read_text())) if metrics.is_file() else {}
+        found = cast(dict[str, float], json.loads(metrics.read_text())) if metrics.is_file() else {}
+    prune(work.parent)
+    return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +125,16 @@ class Outcome:
     figures: dict[str, float]
 
 
-def compute(work: Path, job: Mapping[str, object], *, title: str, cwd: Path, env: Mapping[str, str], executor: Executor, inherited: tuple[int, ...]) -> Outcome:
+def compute(
+    work: Path,
+    job: Mapping[str, object],
+    *,
+    title: str,
+    cwd: Path,
+    env: Mapping[str, str],
+    executor: Executor,
+    inherited: tuple[int, ...],
+) -> Outcome:
     """Run a job in its work folder to its end, drawing what it reports."""
     clear(work)
     (work / "job.json").write_text(json.dumps(job, indent=1, ensure_ascii=False, default=str))
@@ -117,7 +152,9 @@ def check(outcome: Outcome, work: Path, name: str) -> None:
     result = _result(work)
     log = work / "log.txt"
     if result is None:
-        how = f"signal {_signal_name(-outcome.exit_code)}" if outcome.exit_code < 0 else f"exit code {outcome.exit_code}"
+        how = (
+            f"signal {_signal_name(-outcome.exit_code)}" if outcome.exit_code < 0 else f"exit code {outcome.exit_code}"
+        )
         lines = log.read_text(errors="replace").strip().splitlines()[-LOG_LINES:] if log.exists() else []
         said = "".join(f"\n  {line}" for line in lines)
         more = "; not enough memory?" if outcome.exit_code == -signal.SIGKILL else ""
@@ -127,11 +164,13 @@ def check(outcome: Outcome, work: Path, name: str) -> None:
         if trace:
             with log.open("a") as file:
                 file.write(str(trace))
-        raise UserError(f"{name}: {result.get('error', 'failed')}", hint=f"the whole log is {log}" if trace else str(result.get("hint") or ""))
+        # A worker names its files as it knows them, from its work folder.
+        hint = str(result.get("hint") or "").replace(" out/", f" {work}/out/")
+        raise UserError(f"{name}: {result.get('error', 'failed')}", hint=f"the whole log is {log}" if trace else hint)
 
 
 def fingerprint(inputs: Inputs, values: Values) -> str:
-    """What a result depends on, in 16 hex digits: the command, the params, and the deps' contents (code lock included)."""
+    """What a result depends on, in 16 hex digits: command, params and deps' contents (its code lock is one)."""
     whole = {"cmd": inputs.stage.cmd, "params": values, "deps": inputs.digests}
     return hashlib.sha256(json.dumps(whole, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
@@ -159,7 +198,10 @@ def _imports_model(params: Params, item: str) -> bool:
 
 def _check_code(project: Project, module: str) -> None:
     if code_lock.out_of_date(project.root, [module]):
-        raise UserError(f"stages/code.lock/{module} is out of date: the stage's code has changed since", hint="r1 code-lock   (or: make code-lock)")
+        raise UserError(
+            f"stages/code.lock/{module} is out of date: the stage's code has changed since",
+            hint="r1 code-lock   (or: make code-lock)",
+        )
 
 
 @contextmanager
@@ -218,7 +260,9 @@ def prune(folder: Path) -> None:
             shutil.rmtree(path, ignore_errors=True)
 
 
-def _follow(executor: Executor, handle: Handle, events: Path, view: console.View, stop: list[int]) -> tuple[State, dict[str, float]]:
+def _follow(
+    executor: Executor, handle: Handle, events: Path, view: console.View, stop: list[int]
+) -> tuple[State, dict[str, float]]:
     figures: dict[str, float] = {}
     position = 0
     asked_at: float | None = None
@@ -263,13 +307,17 @@ def _read_events(path: Path, position: int) -> tuple[int, list[dict[str, object]
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Collect SIGTERM and SIGINT instead of dying of them; the follower reads the list and passes them on."""
+    """Collect signals to stop instead of dying of them; the follower reads the list and passes them on.
+
+    One that is ignored already stays so: `nohup` means it.
+    """
     received: list[int] = []
 
     def note(number: int, frame: FrameType | None) -> None:
         received.append(number)
 
-    before = {number: signal.signal(number, note) for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)}
+    heard = [n for n in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+    before = {number: signal.signal(number, note) for number in heard}
     try:
         yield received
     finally:

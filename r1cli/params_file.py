@@ -35,9 +35,13 @@ def read_text(text: str, name: str) -> Values:
     except MarkedYAMLError as error:
         mark = error.problem_mark or error.context_mark
         where = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
-        raise UserError(f"{name}{where}: {error.problem or 'not valid YAML'}", hint=f"edit {name}, or: r1 profile use tiny") from error
+        raise UserError(
+            f"{name}{where}: {error.problem or 'not valid YAML'}", hint=f"edit {name}, or: r1 profile use tiny"
+        ) from error
     except (YAMLError, ValueError) as error:
-        raise UserError(f"{name} is not valid YAML ({str(error).splitlines()[0]})", hint=f"edit {name}, or: r1 profile use tiny") from error
+        raise UserError(
+            f"{name} is not valid YAML ({str(error).splitlines()[0]})", hint=f"edit {name}, or: r1 profile use tiny"
+        ) from error
     if not isinstance(values, dict):
         raise UserError(f"{name}: expected sections, got {values!r}", hint="r1 profile use tiny")
     return cast(Values, values)
@@ -81,7 +85,9 @@ def set_values(text: str, settings: Sequence[str], *, name: str = "params.yaml")
             raise UserError(f"--set {setting}: expected KEY=VALUE", hint="r1 run grpo --set grpo.lr=1.0e-3")
         if key not in known and key.rpartition(".")[0] not in known | {""}:
             near = difflib.get_close_matches(key, known, n=1)
-            raise UserError(f"unknown param {key}" + (f" (did you mean {near[0]}?)" if near else ""), hint="r1 profile show")
+            raise UserError(
+                f"unknown param {key}" + (f" (did you mean {near[0]}?)" if near else ""), hint="r1 profile show"
+            )
         edits.append((tuple(key.split(".")), _value(value, setting)))
     return edit(text, edits, name=name)
 
@@ -138,7 +144,11 @@ def profile_text(profiles: Path, name: str) -> str:
     names = profile_names(profiles)
     if name not in names:
         near = difflib.get_close_matches(name, names, n=1)
-        raise UserError(f"unknown profile {name!r}" + (f" (did you mean {near[0]}?)" if near else f" (there are: {', '.join(names) or 'none'})"), hint="r1 profile list")
+        raise UserError(
+            f"unknown profile {name!r}"
+            + (f" (did you mean {near[0]}?)" if near else f" (there are: {', '.join(names) or 'none'})"),
+            hint="r1 profile list",
+        )
     return _text(profiles / f"{name}.yaml")
 
 
@@ -173,7 +183,9 @@ def switch(current: Mapping[str, object], old: Mapping[str, object], new: str, n
     return Switch(text=text, kept={".".join(p): v for p, v in kept}, dropped=dropped)
 
 
-def _overrides(current: Mapping[str, object], old: Mapping[str, object], path: Path_ = ()) -> list[tuple[Path_, object]]:
+def _overrides(
+    current: Mapping[str, object], old: Mapping[str, object], path: Path_ = ()
+) -> list[tuple[Path_, object]]:
     found: list[tuple[Path_, object]] = []
     for key, value in current.items():
         here = (*path, key)
@@ -214,7 +226,9 @@ def _value(text: str, setting: str) -> object:
     try:
         return YAML().load(text) if text else ""
     except YAMLError as error:
-        raise UserError(f"--set {setting}: the value is not valid YAML", hint="r1 run grpo --set grpo.lr=1.0e-3") from error
+        raise UserError(
+            f"--set {setting}: the value is not valid YAML", hint="r1 run grpo --set grpo.lr=1.0e-3"
+        ) from error
 
 
 def _text(path: Path) -> str:

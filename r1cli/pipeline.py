@@ -6,6 +6,7 @@ DVC is imported inside the functions: it costs a third of a second, which `r1 --
 import contextlib
 import difflib
 import os
+import signal
 import subprocess
 import sys
 import sysconfig
@@ -25,7 +26,7 @@ FAILED = 255  # dvc's exit code when a stage fails
 
 @dataclass(frozen=True, kw_only=True)
 class Stage:
-    """One resolved entry of dvc.yaml. `name` holds the item too, as in `distill@small`. Paths are relative to the root."""
+    """One resolved entry of dvc.yaml. `name` holds the item too (`distill@small`). Paths are relative to the root."""
 
     name: str
     desc: str
@@ -152,8 +153,20 @@ def unknown_stage(target: str, names: Sequence[str]) -> UserError:
 
 
 def call(root: Path, *arguments: str) -> int:
-    """Run a DVC command on this terminal and return its exit code. It waits for other writers instead of failing."""
-    return subprocess.run(_command(arguments), cwd=root, env=_environment()).returncode
+    """Run a DVC command on this terminal and return its exit code. It waits for other writers instead of failing.
+
+    Ctrl-C reaches DVC and the stage from the terminal, SIGTERM is passed on: in both cases DVC's end is waited for.
+    """
+    child = subprocess.Popen(_command(arguments), cwd=root, env=_environment())
+    before = (
+        signal.signal(signal.SIGINT, signal.SIG_IGN),
+        signal.signal(signal.SIGTERM, lambda number, frame: os.kill(child.pid, number)),
+    )
+    try:
+        return child.wait()
+    finally:
+        signal.signal(signal.SIGINT, before[0])
+        signal.signal(signal.SIGTERM, before[1])
 
 
 def call_quietly(root: Path, *arguments: str) -> tuple[int, str]:
@@ -189,7 +202,9 @@ def _repo(root: Path) -> Iterator["Repo"]:
             repo.close()
     except (DvcException, SCMError) as error:
         lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(" ".join(line.strip() for line in lines), hint="dvc stage list   (says where in dvc.yaml or params.yaml)") from error
+        raise UserError(
+            " ".join(line.strip() for line in lines), hint="dvc stage list   (says where in dvc.yaml or params.yaml)"
+        ) from error
 
 
 def _all(repo: "Repo") -> list["PipelineStage"]:
@@ -201,7 +216,10 @@ def _all(repo: "Repo") -> list["PipelineStage"]:
 def _upstream(repo: "Repo", order: Sequence["PipelineStage"]) -> dict[str, tuple[str, ...]]:
     place = {found.name: number for number, found in enumerate(order)}
     graph = repo.index.graph
-    return {s.name: tuple(sorted({a.name for a in graph.successors(s) if a.name in place}, key=place.__getitem__)) for s in order}
+    return {
+        s.name: tuple(sorted({a.name for a in graph.successors(s) if a.name in place}, key=place.__getitem__))
+        for s in order
+    }
 
 
 def _find(repo: "Repo", name: str) -> "PipelineStage":
@@ -245,7 +263,10 @@ def _digests(repo: "Repo", found: "PipelineStage") -> dict[str, str]:
     for dep in _split(found)[0]:
         path = os.path.relpath(dep.fs_path, repo.root_dir)  # type: ignore[attr-defined]
         if not dep.exists:  # type: ignore[attr-defined]
-            raise UserError(f"{found.name}: {path} is missing", hint=f"r1 run {found.name}" if path.startswith("data") else "r1 code-lock")
+            raise UserError(
+                f"{found.name}: {path} is missing",
+                hint=f"r1 run {found.name}" if path.startswith("data") else "r1 code-lock",
+            )
         digests[path] = str(dep.get_hash().value)  # type: ignore[attr-defined]
     return digests
 

@@ -54,7 +54,9 @@ def find_project(start: Path) -> Project:
     for folder in (start, *start.parents):
         if (folder / "dvc.yaml").is_file():
             return Project(root=folder, state=Path(os.environ.get("DVC_ROOT") or folder) / ".r1")
-    raise UserError(f"{start} is in no r1 project: there is no dvc.yaml here or above", hint="cd to the folder you cloned r1 to")
+    raise UserError(
+        f"{start} is in no r1 project: there is no dvc.yaml here or above", hint="cd to the folder you cloned r1 to"
+    )
 
 
 def check_tools(project: Project) -> None:
@@ -71,4 +73,6 @@ def check_tools(project: Project) -> None:
     if importlib.util.find_spec("dvc") is None:
         raise UserError("DVC is not installed beside r1", hint="pip install -c constraints.txt -e .")
     if not (project.root / ".dvc").is_dir():
-        raise UserError(f"{project.root} is no DVC repository: .dvc is missing", hint="git checkout -- .dvc   (or: dvc init)")
+        raise UserError(
+            f"{project.root} is no DVC repository: .dvc is missing", hint="git checkout -- .dvc   (or: dvc init)"
+        )

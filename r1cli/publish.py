@@ -25,7 +25,10 @@ def publish_stage(stage: Stage, work: Path, root: Path) -> None:
     pairs += [(work / "plots" / Path(path).name, root / path) for path in stage.plots]
     for source, target in pairs:
         if not source.is_file():
-            raise UserError(f"{stage.name} finished without writing {target.relative_to(root)}", hint="r1 --debug run ...: this is a fault of r1")
+            raise UserError(
+                f"{stage.name} finished without writing {target.relative_to(root)}",
+                hint="r1 --debug run ...: this is a fault of r1",
+            )
     for path in stage.outs:
         link_tree(work / "out", root / path)
     for source, target in pairs:

@@ -3,7 +3,7 @@
 import json
 import subprocess
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -46,7 +46,9 @@ def prepare(project: Project, target: str, settings: Sequence[str], options: Opt
     modules = [module for module in found.modules if module in {name.partition("@")[0] for name in chosen}]
     stale = code_lock.out_of_date(project.root, modules)
     if stale:
-        raise UserError(f"code changed since its lock was written: {', '.join(stale)}", hint="r1 code-lock   (or: make code-lock)")
+        raise UserError(
+            f"code changed since its lock was written: {', '.join(stale)}", hint="r1 code-lock   (or: make code-lock)"
+        )
     if settings:
         params_file.write_text(project.params, text)
     return chosen
@@ -80,7 +82,9 @@ def repro(project: Project, target: str, options: Options) -> None:
     restore(project.root)
     if _stage_failed_since(project.runs, began):
         raise SystemExit(1)
-    raise UserError(f"dvc {' '.join(arguments)} stopped with exit code {code}", hint="what it said stands above; r1 doctor")
+    raise UserError(
+        f"dvc {' '.join(arguments)} stopped with exit code {code}", hint="what it said stands above; r1 doctor"
+    )
 
 
 def add_tracked(root: Path) -> None:
@@ -91,7 +95,7 @@ def add_tracked(root: Path) -> None:
 
 
 def restore(root: Path) -> None:
-    """Bring back the outs that DVC deleted before a stage that then failed: what dvc.lock records, from the cache and git.
+    """Bring back the outs that DVC deleted before a stage that then failed, as dvc.lock records them.
 
     What can't be brought back stays away: `r1 status` shows it.
     """
@@ -111,20 +115,28 @@ def restore(root: Path) -> None:
 
 
 def results(root: Path) -> tuple[list[str], list[list[str]]]:
-    """The evaluation's headline metrics, one row a model in dvc.yaml's order."""
-    found: list[tuple[str, dict[str, object]]] = []
+    """The evaluation's headline metrics: headers, and one row a model in dvc.yaml's order.
+
+    `x_low` and `x_high` are the ends of the 95% interval of `x`, and stand in its cell.
+    """
+    found: list[tuple[str, dict[str, float]]] = []
     for stage in pipeline.load(root).match("evaluate"):
         for path in stage.metrics:
             if (root / path).is_file():
                 found.append((stage.item, json.loads((root / path).read_text())))
     names = list(dict.fromkeys(name for _, metrics in found for name in metrics))
-    return ["model", *names], [[model, *(_figure(metrics.get(name)) for name in names)] for model, metrics in found]
+    shown = [name for name in names if not name.endswith(("_low", "_high"))]
+    rows = [[model, *(_figure(metrics, name) for name in shown)] for model, metrics in found]
+    return ["model", *(name.replace("_at_", "@").replace("_", " ") for name in shown)], rows
 
 
-def _figure(value: object) -> str:
-    if value is None:
+def _figure(metrics: Mapping[str, float], name: str) -> str:
+    if name not in metrics:
         return "-"
-    return f"{value:.3f}" if isinstance(value, float) else str(value)
+    value = metrics[name]
+    text = f"{value:.3f}" if isinstance(value, float) and abs(value) < 10 else f"{value:.4g}"
+    low, high = metrics.get(f"{name}_low"), metrics.get(f"{name}_high")
+    return text if low is None or high is None else f"{text} [{low:.3f}, {high:.3f}]"
 
 
 def _stage_failed_since(folder: Path, began: float) -> bool:

@@ -27,7 +27,9 @@ class Run:
 def begin(folder: Path, *, stage: str, fingerprint: str) -> tuple[Path, Run]:
     """Record that a run has begun; returns the record's file."""
     now = datetime.datetime.now(datetime.UTC)
-    run = Run(stage=stage, fingerprint=fingerprint, started=now.isoformat(timespec="seconds"), host=socket.gethostname())
+    run = Run(
+        stage=stage, fingerprint=fingerprint, started=now.isoformat(timespec="seconds"), host=socket.gethostname()
+    )
     path = folder / f"{now:%Y%m%dT%H%M%S.%f}-{stage}-{fingerprint}.json"
     write(path, run)
     return path, run

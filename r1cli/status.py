@@ -34,7 +34,15 @@ def statuses(standings: Sequence[Standing], latest: Mapping[str, Run], work: Pat
         word, why = _word(standing, run, busy(work / name / run.fingerprint) if run else False, settled)
         settled[name] = word
         timed = run is not None and run.exit_code is not None
-        found.append(Status(stage=name, word=word, why=why, started=run.started if run else "", seconds=run.seconds if run and timed else None))
+        found.append(
+            Status(
+                stage=name,
+                word=word,
+                why=why,
+                started=run.started if run else "",
+                seconds=run.seconds if run and timed else None,
+            )
+        )
     return found
 
 

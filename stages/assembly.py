@@ -35,7 +35,7 @@ from stages.model.reward_model import RewardModel
 from stages.model.sft import fine_tune
 from stages.model.tokenizer import TokenizerCodec, load_tokenizer, save_tokenizer, train_tokenizer
 from stages.rewards.scorer import grade
-from stages.rl.loop import Parts, Sample, Scorer, train
+from stages.rl.loop import Parts, Sample, Scorer, limit_at, train
 from stages.rollout.embedded import EmbeddedEngine
 from stages.tasks.problems import states_in
 from stages.tasks.traces import REFLECTIVE
@@ -262,7 +262,8 @@ def _validation_figures(samples: Sequence[Sample]) -> dict[str, float]:
     figures = {
         "accuracy": _mean(s.earned.accuracy for s in ruled),
         "format": _mean(s.earned.format for s in ruled),
-        "language": _mean(s.earned.language for s in ruled),
+        # An answer without a thought mixes no languages; it would only flatter the mean.
+        "language": _mean(s.earned.language for s in ruled if split(s.text).thought),
         "length": _mean(len(s.tokens) for s in ruled),
         "reflective": _mean(count_reflective(s.text) for s in ruled),
     }
@@ -279,14 +280,15 @@ def _mean(values: Iterable[float]) -> float:
 
 
 def _rollout_rows(step: int, samples: Sequence[Sample], settings: RL, seed: int) -> list[dict[str, object]]:
-    sampling = sampling_digest(settings.temperature, settings.top_p, settings.lengths[0].max_new_tokens)
+    begun = step - 1 - (step - 1) % settings.steps_per_rollout  # policy updates before the rollout was sampled
+    sampling = sampling_digest(settings.temperature, settings.top_p, limit_at(settings, begun))
     rows = []
     for sample in samples:
         row: dict[str, object] = {
             "r1_parents": [sample.task.id],
             "r1_op": "generate",
             # The policy of a step is named by the step: its weights are not kept.
-            "r1_gen": {"checkpoint": f"step-{step - 1}", "sampling": sampling, "seed": seed, "draw": sample.draw},
+            "r1_gen": {"checkpoint": f"step-{begun}", "sampling": sampling, "seed": seed, "draw": sample.draw},
             "step": step,
             "task_id": sample.task.id,
             "kind": sample.task.kind,

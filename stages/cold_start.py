@@ -5,7 +5,16 @@ what it wrote is verified again; right and readable rows stay.
 Reads: data/prompts/{train,validation,test}.parquet, data/zero/checkpoint. Writes: examples.parquet (+ rejected).
 """
 
-from stages.assembly import curated_examples, digest, example_rows, held_out_guard, open_model, reasons, sample_tasks, set_threads
+from stages.assembly import (
+    curated_examples,
+    digest,
+    example_rows,
+    held_out_guard,
+    open_model,
+    reasons,
+    sample_tasks,
+    set_threads,
+)
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Params

@@ -9,7 +9,16 @@ import random
 
 import polars as pl
 
-from stages.assembly import curated_examples, digest, example_rows, held_out_guard, open_model, reasons, sample_tasks, set_threads
+from stages.assembly import (
+    curated_examples,
+    digest,
+    example_rows,
+    held_out_guard,
+    open_model,
+    reasons,
+    sample_tasks,
+    set_threads,
+)
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Params

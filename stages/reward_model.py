@@ -16,7 +16,8 @@ import polars as pl
 from stages.assembly import Draw, Model, open_model, read_by, sample_tasks, set_threads
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
-from stages.contract.params import Params, RewardModel as Settings
+from stages.contract.params import Params
+from stages.contract.params import RewardModel as Settings
 from stages.contract.schemas import LABELS, PAIRS, TASKS
 from stages.contract.tables import read_table, write_table
 from stages.contract.task import tasks_of

@@ -85,7 +85,12 @@ def test_the_contract_needs_polars_at_most(path: Path) -> None:
 
 @pytest.mark.parametrize("package", HOMES)
 def test_heavy_packages_have_one_home(package: str) -> None:
-    found = {name(path) for path in [*files("r1cli"), *files("stages")] for module in imports(path) if inside(module, package)}
+    found = {
+        name(path)
+        for path in [*files("r1cli"), *files("stages")]
+        for module in imports(path)
+        if inside(module, package)
+    }
     assert found <= HOMES[package], f"{package} is imported outside its home"
 
 
@@ -102,7 +107,13 @@ def test_no_code_runs_that_a_code_lock_cannot_see(path: Path) -> None:
     """Code locks follow import statements: nothing may be imported or evaluated by a computed name."""
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Call):
-            called = node.func.id if isinstance(node.func, ast.Name) else node.func.attr if isinstance(node.func, ast.Attribute) else ""
+            called = (
+                node.func.id
+                if isinstance(node.func, ast.Name)
+                else node.func.attr
+                if isinstance(node.func, ast.Attribute)
+                else ""
+            )
             # `re.compile` is another thing; so is `model.eval()`.
             builtin = isinstance(node.func, ast.Name) or called not in {"compile", "eval", "exec"}
             assert not (called in UNSEEN and builtin), f"{name(path)}:{node.lineno} calls {called}"

@@ -9,7 +9,7 @@ import json
 import os
 import sys
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -35,7 +35,7 @@ class Paths:
         kept = {k: _rounded(v) for k, v in metrics.items() if v is not None and v == v}
         self.metrics.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
 
-    def write_curve(self, name: str, rows: list[Mapping[str, float]]) -> None:
+    def write_curve(self, name: str, rows: Sequence[Mapping[str, float]]) -> None:
         """Write a training curve as TSV, one row a step."""
         self.plots.mkdir(parents=True, exist_ok=True)
         columns = list(dict.fromkeys(key for row in rows for key in row))

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -16,6 +17,16 @@ from stages.contract.transcript import END
 from stages.model.decoder import Decoder, DecoderConfig
 from stages.model.tokenizer import PAD, load_tokenizer
 
+_SIZES = (
+    "vocab_size",
+    "hidden_size",
+    "intermediate_size",
+    "num_hidden_layers",
+    "num_attention_heads",
+    "num_key_value_heads",
+    "head_dim",
+    "max_position_embeddings",
+)
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
@@ -91,13 +102,11 @@ def load_decoder(folder: Path, *, labels: int = 0) -> Decoder:
         raise UserError(f"checkpoint {name} lacks {Path(str(error.filename or 'model.safetensors')).name}", hint=hint) from error
     except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"checkpoint {name} is corrupt ({error})", hint=hint) from error
+    if not isinstance(settings, dict):
+        raise UserError(f"checkpoint {name} is corrupt (config.json holds no object)", hint=hint)
     if settings.get("model_type") != "qwen3":
-        raise UserError(f"checkpoint {name} has model_type {settings.get('model_type')!r}; the embedded engine runs qwen3", hint="rollout.engine: vllm")
-    rope = settings.get("rope_parameters") or {}
-    config = DecoderConfig(
-        **{k: settings[k] for k in DecoderConfig.__dataclass_fields__ if k not in ("rope_theta",)},
-        rope_theta=float(rope.get("rope_theta", settings.get("rope_theta", 10_000.0))),
-    )
+        raise UserError(f"checkpoint {name} has model_type {settings.get('model_type')!r}; the embedded engine runs qwen3", hint="r1 profile use tiny")
+    config = _config(settings, name, hint)
     stored_labels = len(tensors["score.weight"]) if "score.weight" in tensors else 0
     decoder = Decoder(config, labels=labels or stored_labels)
     if labels and not stored_labels:
@@ -110,6 +119,33 @@ def load_decoder(folder: Path, *, labels: int = 0) -> Decoder:
     except RuntimeError as error:
         raise UserError(f"checkpoint {name} does not fit its config.json ({str(error).splitlines()[-1].strip()})", hint=hint) from error
     return decoder
+
+
+def _config(settings: Mapping[str, object], name: str, hint: str) -> DecoderConfig:
+    """The decoder's part of a config.json; refuses what the decoder would silently compute otherwise."""
+    rope = settings.get("rope_parameters") or settings.get("rope_scaling") or {}
+    rope = rope if isinstance(rope, dict) else {}
+    others = {
+        "untied embeddings": not settings.get("tie_word_embeddings", False),
+        "attention bias": bool(settings.get("attention_bias")),
+        "sliding windows": bool(settings.get("use_sliding_window")),
+        "scaled rotary positions": rope.get("rope_type", rope.get("type", "default")) != "default",
+        "another activation": settings.get("hidden_act", "silu") != "silu",
+    }
+    if unsupported := [what for what, present in others.items() if present]:
+        raise UserError(
+            f"checkpoint {name} has {', '.join(unsupported)}, which the embedded engine does not have",
+            hint="r1 profile use tiny",
+        )
+    sizes = {field: settings.get(field) for field in _SIZES}
+    wrong = [field for field, size in sizes.items() if type(size) is not int or size < 1]
+    epsilon, theta = settings.get("rms_norm_eps"), rope.get("rope_theta", settings.get("rope_theta", 10_000.0))
+    wrong += [] if isinstance(epsilon, int | float) else ["rms_norm_eps"]
+    wrong += [] if isinstance(theta, int | float) else ["rope_theta"]
+    if wrong:
+        raise UserError(f"checkpoint {name} is corrupt (config.json lacks a number for {', '.join(wrong)})", hint=hint)
+    counts = {field: int(str(size)) for field, size in sizes.items()}
+    return DecoderConfig(**counts, rms_norm_eps=float(str(epsilon)), rope_theta=float(str(theta)))
 
 
 def load(folder: Path) -> tuple[Decoder, Tokenizer]:

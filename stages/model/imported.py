@@ -46,9 +46,9 @@ def _download(name: str, revision: str) -> Path:
             hint="r1 run base --set base.revision=COMMIT_HASH",
         )
     from huggingface_hub import snapshot_download
-    from huggingface_hub.errors import HfHubHTTPError
+    from huggingface_hub.errors import HfHubHTTPError, HTTPError  # a lost connection is only the latter
 
     try:
         return Path(snapshot_download(name, revision=revision, allow_patterns=[*_WANTED, "*.safetensors", "*.index.json"]))
-    except (HfHubHTTPError, OSError, ValueError) as error:
+    except (HfHubHTTPError, HTTPError, OSError, ValueError) as error:
         raise UserError(f"the Hub did not give {name}@{revision[:12]} ({type(error).__name__})", hint="r1 run base --set base.path=FOLDER") from error

@@ -45,7 +45,7 @@ def _wide(matrix: Tensor) -> bool:
 def _orthogonalise(g_NRC: Tensor) -> Tensor:
     """Five quintic Newton-Schulz steps on a stack of wide matrices [N, rows <= columns]."""
     a, b, c = 3.4445, -4.7750, 2.0315
-    x = g_NRC / (g_NRC.norm(dim=(1, 2), keepdim=True) + 1e-7)
+    x: Tensor = g_NRC / (g_NRC.norm(dim=(1, 2), keepdim=True) + 1e-7)
     for _ in range(5):
         gram = x @ x.transpose(1, 2)
         x = a * x + (b * gram + c * gram @ gram) @ x

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch.nn import functional as F
 
+from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import Pretrain
 from stages.model.batches import by_budget, pad
@@ -21,8 +22,13 @@ def pretrain(
     """Train in place on tokenised documents, in their order, again from the start if they run out.
 
     Returns the curve: step, loss (nats a token) and tokens seen, every 50 steps.
+
+    Raises:
+        UserError: no documents.
     """
     torch.use_deterministic_algorithms(True)
+    if not documents:
+        raise UserError("there are no documents to pre-train on", hint="r1 run prompts -f")
     inside = [p for n, p in decoder.named_parameters() if p.ndim == 2 and "layers" in n]
     matrices = set(inside)
     muon = Muon(inside)
@@ -37,7 +43,7 @@ def pretrain(
         logits = decoder(batch[:, :-1])
         loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100)
         decoder.zero_grad()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         share = trapezoid_rate(step, steps=total, warmup=settings.warmup_steps, decay_from=settings.decay_from)
         muon.step(settings.lr_matrix * share)
         set_rate(other, settings.lr_other * share)

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import SFT
 from stages.model.batches import by_budget, pad
@@ -77,6 +78,8 @@ def _train(
     name: str,
 ) -> list[dict[str, float]]:
     torch.use_deterministic_algorithms(True)
+    if not count:
+        raise UserError(f"there are no rows to train the {name} on", hint="r1 run sft -f ; or lower reward_model.min_margin")
     optimiser = adamw(model.decoder.parameters(), betas=settings.betas, weight_decay=settings.weight_decay)
     total = -(-count // settings.batch_size) * settings.epochs
     curve: list[dict[str, float]] = []

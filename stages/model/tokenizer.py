@@ -11,6 +11,7 @@ from pathlib import Path
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
 from stages.contract.errors import UserError
+from stages.contract.tables import owner
 from stages.contract.transcript import END, TAGS, Template, render
 
 PAD = "<|pad|>"
@@ -73,21 +74,32 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """
     path = folder / "tokenizer.json"
     if not path.exists():
-        raise UserError(f"{path.name} is missing from the checkpoint {folder.parent.name}/{folder.name}", hint="r1 run base -f")
+        raise UserError(f"{path.name} is missing from the checkpoint {folder.parent.name}/{folder.name}", hint=f"r1 run {owner(folder)} -f")
     try:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # the tokenizers library raises bare Exception
-        raise UserError(f"{folder.parent.name}/{folder.name}/{path.name} is no tokenizer ({error})", hint="r1 run base -f") from error
+        raise UserError(f"{folder.parent.name}/{folder.name}/{path.name} is no tokenizer ({error})", hint=f"r1 run {owner(folder)} -f") from error
+
+
+def _id_of(tokenizer: Tokenizer, token: str) -> int:
+    found: int | None = tokenizer.token_to_id(token)
+    if found is None:
+        raise UserError(f"the checkpoint's tokenizer lacks {token}: r1 did not make it", hint="r1 profile use tiny")
+    return found
 
 
 class TokenizerCodec:
-    """Questions to token ids through the prompt template, completions back to text (without the end token)."""
+    """Questions to token ids through the prompt template, completions back to text (without the end token).
+
+    Raises:
+        UserError: the tokenizer is not the embedded world's: it lacks the end or the padding token.
+    """
 
     def __init__(self, tokenizer: Tokenizer, *, template: Template) -> None:
         self.tokenizer = tokenizer
         self.template: Template = template
-        self.end_id: int = tokenizer.token_to_id(END)
-        self.pad_id: int = tokenizer.token_to_id(PAD)
+        self.end_id = _id_of(tokenizer, END)
+        self.pad_id = _id_of(tokenizer, PAD)
 
     def prompt(self, question: str) -> list[int]:
         ids: list[int] = self.tokenizer.encode(render(question, self.template), add_special_tokens=False).ids

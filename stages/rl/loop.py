@@ -188,12 +188,12 @@ def _update(
     """One policy update over the samples that count; the objective's figures."""
     used = [s for s in samples if s.masked is None]
     normaliser = Normaliser(sequences=len(used), tokens=sum(len(s.tokens) for s in used))
-    totals: Counter[str] = Counter()
+    totals: dict[str, float] = {}
     for rows in _micro_batches(used, settings.micro_tokens):
         loss, figures = _loss(policy, reference, rows, settings, normaliser, off_policy=off_policy)
         loss.backward()  # type: ignore[no-untyped-call]
         for name, value in figures.items():
-            totals[name] += value
+            totals[name] = totals.get(name, 0.0) + value
     norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), settings.max_grad_norm) if used else torch.zeros(())
     if not torch.isfinite(norm):
         raise UserError(f"step {step + 1}: the gradient is not finite", hint="lower lr, or look at the last rollouts")
@@ -269,9 +269,12 @@ def _figures(parts: Parts, samples: Sequence[Sample]) -> dict[str, float]:
 
 
 def _why(samples: Sequence[Sample]) -> dict[str, int]:
-    """How many completions earned what they did for which reason, and how many groups had no variance."""
-    reasons = Counter(s.earned.reason for s in samples)
-    reasons["bad_format"] = sum(s.earned.format == 0 and s.earned.reason != "truncated" for s in samples)
+    """How many completions earned what they did for which reason, each counted once, and how many groups had no variance.
+
+    `bad_format` takes what lost nothing but its form: right (or not graded by rules), but outside the template.
+    """
+    full = ("correct", "not_rule_graded")
+    reasons = Counter("bad_format" if s.earned.reason in full and not s.earned.format else s.earned.reason for s in samples)
     reasons["zero_variance_groups"] = len({s.task.id for s in samples if s.masked == "zero_variance"})
     return dict(sorted(reasons.items()))
 

@@ -5,7 +5,7 @@ Each prompt is run once and its cache shared out to its draws. Finished sequence
 """
 
 from collections.abc import Sequence
-from typing import Protocol
+from typing import Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
@@ -14,23 +14,26 @@ from stages.contract.engine import Completion
 
 
 class _Cache(Protocol):
-    def select(self, rows: Tensor) -> "_Cache": ...
+    def select(self, rows: Tensor) -> Self: ...
 
 
-class SteppingModel(Protocol):
+C = TypeVar("C", bound=_Cache)
+
+
+class SteppingModel(Protocol[C]):
     """What the engine needs of a model (stages/model/decoder.py)."""
 
-    def prefill(self, tokens_BT: Tensor, capacity: int) -> tuple[Tensor, "_Cache"]: ...
+    def prefill(self, tokens_BT: Tensor, capacity: int) -> tuple[Tensor, C]: ...
 
-    def step(self, tokens_B: Tensor, position_B: Tensor, cache: "_Cache") -> Tensor: ...
+    def step(self, tokens_B: Tensor, position_B: Tensor, cache: C) -> Tensor: ...
 
     def logits(self, hidden: Tensor) -> Tensor: ...
 
 
-class EmbeddedEngine:
+class EmbeddedEngine(Generic[C]):
     """Samples from a decoder held in this process."""
 
-    def __init__(self, decoder: SteppingModel, *, end_id: int, pad_id: int, batch: int) -> None:
+    def __init__(self, decoder: SteppingModel[C], *, end_id: int, pad_id: int, batch: int) -> None:
         self.decoder = decoder
         self.end_id = end_id
         self.pad_id = pad_id
@@ -89,8 +92,8 @@ class EmbeddedEngine:
             left = int(alive.sum())
             if left == 0 or t + 1 == max_new:
                 break
-            # Leaving rows free their share of every later step, but moving the cache costs: wait for an eighth.
-            if left <= len(active) * 7 // 8:
+            # Leaving rows free their share of every later step, but moving the cache costs: wait for a fifth.
+            if left <= len(active) * 4 // 5:
                 keep = alive.nonzero()[:, 0]
                 active, chosen, position, cache = active[keep], chosen[keep], position[keep], cache.select(keep)
                 alive = alive[keep]

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 
 import polars as pl
 
+from stages.contract.errors import UserError
 from stages.contract.params import World
 from stages.contract.schemas import DOCUMENTS, TASKS, content_id
 from stages.contract.transcript import END, render
 from stages.tasks.documents import fact, page, textbook
 from stages.tasks.general import GeneralPrompt, all_prompts, reply
-from stages.tasks.problems import Problem, draw, state_id, states_in
+from stages.tasks.problems import FAMILIES, Problem, draw, state_id, states_in
 
+MAX_DRAWS = 200  # draws a wanted problem; a world that repeats itself more often is too small
 SOURCE = {"source": "r1/embedded-world", "revision": "1", "license": "Apache-2.0"}
 
 
@@ -34,13 +36,36 @@ def problem_row(problem: Problem) -> dict[str, object]:
     return {"r1_id": TASKS.row_id(row), **row}
 
 
+def _check(world: World) -> None:
+    unknown = sorted(set(world.families) - set(FAMILIES))
+    if unknown:
+        raise UserError(f"world.families: {unknown[0]!r} is not one of {', '.join(FAMILIES)}", hint="edit params.yaml")
+    if min(world.families.values(), default=0.0) < 0 or not sum(world.families.values()) > 0:
+        raise UserError("world.families: the shares must not be negative, and some must be above 0", hint="edit params.yaml")
+    least = 2 if world.families.get("code") else 1  # code has no easier problem than a slope of 1
+    if not world.difficulties or min(world.difficulties) < least:
+        raise UserError(f"world.difficulties must be numbers of at least {least}", hint="edit params.yaml")
+
+
 def problem_tasks(world: World, count: int, *, seed: str) -> pl.DataFrame:
-    """`count` problems no two of which share their question's key."""
+    """`count` problems no two of which share their question's key.
+
+    Raises:
+        UserError: an impossible world, or one with too few different problems.
+    """
+    _check(world)
     rng = random.Random(seed)
     rows: dict[str, dict[str, object]] = {}
-    while len(rows) < count:
+    for _ in range(MAX_DRAWS * count):
+        if len(rows) == count:
+            break
         problem = draw(rng, families=world.families, difficulties=world.difficulties, chinese=world.chinese)
         rows.setdefault(problem.question_key, problem_row(problem))
+    if len(rows) < count:
+        raise UserError(
+            f"the world has too few different problems: {len(rows)} found, {count} wanted",
+            hint="lower prompts.train, or raise world.difficulties",
+        )
     return pl.DataFrame(list(rows.values()), schema=TASKS.schema)
 
 

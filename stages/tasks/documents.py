@@ -3,7 +3,7 @@
 import random
 
 from stages.contract.transcript import END, render
-from stages.tasks.problems import MAX_RESULT, SWAPS, Problem, draw, linear, moved
+from stages.tasks.problems import MAX_RESULT, SWAPS, Problem, linear, moved
 from stages.tasks.traces import HABITS, Habits, write
 
 

@@ -4,6 +4,7 @@ import os
 import shutil
 import subprocess
 import sysconfig
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -96,10 +97,20 @@ class Place:
     root: Path
 
     def r1(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run([_script("r1"), *arguments], cwd=self.root, env=environment(), capture_output=True, text=True, timeout=60)
+        return subprocess.run(
+            [_script("r1"), *arguments], cwd=self.root, env=environment(), capture_output=True, text=True, timeout=60
+        )
 
-    def start(self, *command: str) -> subprocess.Popen[str]:
-        return subprocess.Popen(command, cwd=self.root, env=environment(), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+    def start(self, *command: str, own_group: bool = False) -> subprocess.Popen[str]:
+        return subprocess.Popen(
+            command,
+            cwd=self.root,
+            env=environment(),
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+            text=True,
+            start_new_session=own_group,
+        )
 
     def calls(self) -> list[str]:
         log = self.root / "calls.log"
@@ -130,7 +141,9 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "profiles").mkdir()
     (root / ".dvc").mkdir()
     (root / "stages" / "__init__.py").touch()
-    shutil.copytree(ROOT / "stages" / "contract", root / "stages" / "contract", ignore=shutil.ignore_patterns("__pycache__"))
+    shutil.copytree(
+        ROOT / "stages" / "contract", root / "stages" / "contract", ignore=shutil.ignore_patterns("__pycache__")
+    )
     for name in MODULES:
         (root / "stages" / f"{name}.py").write_text(STAGE.replace("NAME", name))
     for name in (".dvc/config", ".dvc/.gitignore", ".dvcignore", ".gitignore"):
@@ -139,9 +152,17 @@ def template(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "params.yaml").write_text(PARAMS)
     (root / "mode.txt").write_text("ok")
     (root / "profiles" / "tiny.yaml").write_text(PARAMS)
-    (root / "profiles" / "wide.yaml").write_text(PARAMS.replace("tiny\n", "wide\n").replace("threads: 1", "threads: 4 # wide"))
+    (root / "profiles" / "wide.yaml").write_text(
+        PARAMS.replace("tiny\n", "wide\n").replace("threads: 1", "threads: 4 # wide")
+    )
     code_lock.write(root, code_lock.out_of_date(root, MODULES))
-    for command in (["init", "-q", "-b", "main"], ["config", "user.name", "t"], ["config", "user.email", "t@t"], ["add", "-A"], ["commit", "-qm", "start"]):
+    for command in (
+        ["init", "-q", "-b", "main"],
+        ["config", "user.name", "t"],
+        ["config", "user.email", "t@t"],
+        ["add", "-A"],
+        ["commit", "-qm", "start"],
+    ):
         subprocess.run(["git", *command], cwd=root, check=True)
     return root
 
@@ -173,3 +194,35 @@ def r1(capsys: pytest.CaptureFixture[str]) -> Run:
         return code, shown.out, shown.err
 
     return run
+
+
+def worker_of(place: Place) -> int:
+    """The process id of the hanging worker of `prompts`, once it works."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        for folder in Path("/proc").iterdir():
+            try:
+                words = (folder / "cmdline").read_text().split("\0")
+            except (OSError, ValueError):
+                continue
+            if (
+                "stages.prompts" in words
+                and str(place.root) in words[words.index("stages.prompts") + 1]
+                and place.calls()
+            ):
+                return int(folder.name)
+        time.sleep(0.05)
+    raise AssertionError("the worker did not start")
+
+
+def gone(process: int) -> bool:
+    """Whether a process ends within ten seconds."""
+    deadline = time.monotonic() + 10
+    while time.monotonic() < deadline:
+        try:
+            if (Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2].split()[0] == "Z":
+                return True
+        except OSError:
+            return True
+        time.sleep(0.05)
+    return False

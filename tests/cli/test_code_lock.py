@@ -13,7 +13,18 @@ from tests.cli.conftest import ROOT
 
 FILES = {
     "stages/__init__.py": "",
-    "stages/grpo.py": '"""Doc."""\n\nfrom stages.rl import loop\n\n\ndef main():\n    """Doc."""\n    import stages.late\n\n    return loop.run()\n',
+    "stages/grpo.py": '''\
+"""Doc."""
+
+from stages.rl import loop
+
+
+def main():
+    """Doc."""
+    import stages.late
+
+    return loop.run()
+''',
     "stages/late.py": "x = 1\n",
     "stages/rl/__init__.py": "",
     "stages/rl/loop.py": "from .maths import add\n\n\ndef run():\n    return add\n",
@@ -45,7 +56,11 @@ def test_reaches_every_module_that_can_run(root: Path) -> None:
         ("stages/rl/maths.py", lambda text: text.replace("a + b", "a - b"), False),
         ("stages/late.py", lambda text: "x = 2\n", False),
         ("stages/__init__.py", lambda text: "x = 2\n", False),
-        ("stages/rl/loop.py", lambda text: text.replace("add", "add as plus", 1).replace("return add", "return plus"), False),
+        (
+            "stages/rl/loop.py",
+            lambda text: text.replace("add", "add as plus", 1).replace("return add", "return plus"),
+            False,
+        ),
     ],
 )
 def test_changes_with_what_runs_only(root: Path, name: str, change: Callable[[str], str], same: bool) -> None:

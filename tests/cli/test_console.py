@@ -10,7 +10,13 @@ from r1cli.console import _Bar, progress, seconds, table
 STEPS: list[dict[str, object]] = [
     {"event": "phase", "t": 1.0, "name": "GRPO", "total": 40},
     *(
-        {"event": "step", "t": 1.0 + 0.1 * n, "done": n, "figures": {"reward": n / 100, "kl": 0.001, "tokens": 50 * n, "lr": 1.0}, "why": {"correct": n, "no_answer": 2, "zero_variance_groups": 1}}
+        {
+            "event": "step",
+            "t": 1.0 + 0.1 * n,
+            "done": n,
+            "figures": {"reward": n / 100, "kl": 0.001, "tokens": 50 * n, "lr": 1.0},
+            "why": {"correct": n, "no_answer": 2, "zero_variance_groups": 1},
+        }
         for n in range(1, 41)
     ),
     {"event": "note", "t": 9.0, "text": "three rows were dropped"},
@@ -23,7 +29,10 @@ def test_plain_lines_come_every_tenth(capsys: pytest.CaptureFixture[str]) -> Non
             view.draw(event)
     lines = capsys.readouterr().out.splitlines()
     assert lines[0] == "grpo: GRPO, 40 steps"
-    assert lines[1] == "grpo: GRPO 4/40  reward 0.04 · kl 0.001 · 500 tokens/s  correct 4 · no answer 2 · zero-variance groups 1  4 s left"
+    assert (
+        lines[1] == "grpo: GRPO 4/40  reward 0.04 · KL 0.001 · 500 tokens/s  "
+        "correct 4 · no answer 2 · zero-variance groups 1  4 s left"
+    )
     assert [line.split()[2] for line in lines[1:11]] == [f"{n}/40" for n in range(4, 41, 4)]
     assert lines[11:] == ["grpo: three rows were dropped"]
 
@@ -43,7 +52,15 @@ def test_the_bar_shows_figures_reasons_and_time_left() -> None:
     console = Console(file=io.StringIO(), width=100, record=True)
     console.print(bar.render())
     text = console.export_text()
-    for part in ("grpo GRPO", "20/40", "2 s left", "reward 0.2", "500 tokens/s", "correct 20", "zero-variance groups 1"):
+    for part in (
+        "grpo GRPO",
+        "20/40",
+        "2 s left",
+        "reward 0.2",
+        "500 tokens/s",
+        "correct 20",
+        "zero-variance groups 1",
+    ):
         assert part in text
 
 
@@ -53,4 +70,10 @@ def test_a_table_without_a_terminal_is_aligned_text(capsys: pytest.CaptureFixtur
 
 
 def test_durations() -> None:
-    assert [seconds(value) for value in (0.4, 59.4, 60, 3599.6, 7260)] == ["0 s", "59 s", "1 min 0 s", "1 h 0 min", "2 h 1 min"]
+    assert [seconds(value) for value in (0.4, 59.4, 60, 3599.6, 7260)] == [
+        "0 s",
+        "59 s",
+        "1 min 0 s",
+        "1 h 0 min",
+        "2 h 1 min",
+    ]

@@ -33,7 +33,9 @@ def test_numbers_are_what_dvc_reads() -> None:
 
 
 def test_a_setting_changes_its_line_only() -> None:
-    changed = set_values(TEXT, ["seed=2", "cold_start.sampling.temperature=0.7", "rollout.batch=16", "cold_start.max_repetition=1e-1"])
+    changed = set_values(
+        TEXT, ["seed=2", "cold_start.sampling.temperature=0.7", "rollout.batch=16", "cold_start.max_repetition=1e-1"]
+    )
     before, after = TEXT.splitlines(), changed.splitlines()
     assert len(before) == len(after)
     assert [line for line, old in zip(after, before, strict=True) if line != old] == [
@@ -70,11 +72,19 @@ def test_sections_that_a_stage_declares() -> None:
 def test_switching_keeps_the_users_values_and_names_what_it_drops() -> None:
     old = read_text(TEXT, "tiny.yaml")
     current = read_text(TEXT.replace("seed: 1", "seed: 9").replace("draws: 2", "draws: 4"), "params.yaml")
-    new = TEXT.replace("profile: tiny", "profile: large").replace("seed: 1", "seed: 3").replace("prompts: 10", "prompts: 99")
+    new = (
+        TEXT.replace("profile: tiny", "profile: large")
+        .replace("seed: 1", "seed: 3")
+        .replace("prompts: 10", "prompts: 99")
+    )
     switched = switch(current, old, new, "large")
     assert switched.kept == {"seed": 9, "cold_start.sampling.draws": 4}
     assert switched.dropped == {}
-    assert read_text(switched.text, "x") == {**read_text(new, "x"), "seed": 9, "cold_start": {**read_text(new, "x")["cold_start"], "sampling": {**old["cold_start"]["sampling"], "draws": 4}}}  # type: ignore[dict-item,index]
+    assert read_text(switched.text, "x") == {
+        **read_text(new, "x"),
+        "seed": 9,
+        "cold_start": {**read_text(new, "x")["cold_start"], "sampling": {**old["cold_start"]["sampling"], "draws": 4}},
+    }  # type: ignore[dict-item,index]
 
     without = switch(current, old, "profile: small\nseed: 3\n", "small")
     assert without.kept == {"seed": 9}

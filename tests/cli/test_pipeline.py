@@ -56,7 +56,9 @@ def test_nothing_switches_dvcs_run_cache_off() -> None:
     assert isinstance(stages, dict)
     for entry in stages.values():
         body = entry.get("do", entry)
-        assert all(isinstance(out, str) for out in body["outs"]), "a plain out has no options: no persist, no cache: false"
+        assert all(isinstance(out, str) for out in body["outs"]), (
+            "a plain out has no options: no persist, no cache: false"
+        )
         for out in [*body.get("metrics", []), *body.get("plots", [])]:
             assert next(iter(out.values()))["cache"] is False
         assert "always_changed" not in body

@@ -32,7 +32,10 @@ def test_target_holds_exactly_the_sources_files_as_links(source: Path, tmp_path:
     (target / "a.txt").write_text("old a")
     link_tree(source, target)
     link_tree(source, target)
-    assert {str(p.relative_to(target)): p.read_text() for p in target.rglob("*") if p.is_file()} == {"a.txt": "new a", "deep/b.txt": "new b"}
+    assert {str(p.relative_to(target)): p.read_text() for p in target.rglob("*") if p.is_file()} == {
+        "a.txt": "new a",
+        "deep/b.txt": "new b",
+    }
     assert (target / "a.txt").samefile(source / "a.txt")
     assert sorted(path.name for path in target.iterdir()) == ["a.txt", "deep"]
 

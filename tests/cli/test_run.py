@@ -3,14 +3,20 @@
 import csv
 import io
 import json
+import os
 import shutil
+import signal
 import subprocess
 
-from tests.cli.conftest import Place, Run, environment
+import pytest
+
+from tests.cli.conftest import Place, Run, environment, gone, worker_of
 
 
 def dvc(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(["dvc", *arguments], cwd=place.root, env=environment(), capture_output=True, text=True, timeout=60)
+    return subprocess.run(
+        ["dvc", *arguments], cwd=place.root, env=environment(), capture_output=True, text=True, timeout=60
+    )
 
 
 def git(place: Place, *arguments: str) -> str:
@@ -28,12 +34,13 @@ def test_r1_run_and_dvc_repro_write_the_same_lock(place: Place, r1: Run) -> None
     assert place.calls() == ["prompts", "zero", "distillsmall", "distillbig"]
     # DVC's autostage passes over metrics and plots; r1 adds them.
     staged = git(place, "diff", "--cached", "--name-only").split()
-    assert staged == sorted(["dvc.lock", *(f"data/{name}" for name in place.files("data") if name.startswith(("metrics/", "plots/")))])
+    assert staged == sorted(
+        ["dvc.lock", *(f"data/{name}" for name in place.files("data") if name.startswith(("metrics/", "plots/")))]
+    )
 
     # Nothing is stale now; a comment in a stage's code changes nothing, a param does.
     (place.root / "stages" / "zero.py").open("a").write("# a remark\n")
-    again = place.r1("run", "all")
-    assert again.returncode == 0 and len(place.calls()) == 4
+    assert r1("run", "all", "--dry-run")[1] == "nothing would run: all is fresh\n"
     changed = place.r1("run", "prompts", "--set", "seed=3")
     assert changed.returncode == 0 and place.calls()[4:] == ["prompts"]
     assert (place.root / "params.yaml").read_text().splitlines()[1] == "seed: 3 # the seed"
@@ -41,7 +48,10 @@ def test_r1_run_and_dvc_repro_write_the_same_lock(place: Place, r1: Run) -> None
     told = {line["stage"]: (line["word"], line["why"]) for line in json.loads(r1("status", "--json")[1])}
     assert told["prompts"] == ("fresh", "")
     assert told["zero"] == ("stale", "params: seed; inputs: data/prompts (modified)")
-    assert r1("run", "zero", "--dry-run")[1].splitlines() == ["zero: params: seed; inputs: data/prompts (modified)", "1 stages would run"]
+    assert r1("run", "zero", "--dry-run")[1].splitlines() == [
+        "zero: params: seed; inputs: data/prompts (modified)",
+        "1 stage would run",
+    ]
 
     # Back to the first params: DVC's run-cache knows the result, nothing is computed.
     assert place.r1("run", "all", "--set", "seed=1").returncode == 0
@@ -90,6 +100,43 @@ def test_experiments_show_params_and_metrics(place: Place) -> None:
     done = dvc(place, "exp", "run", "-q", "-n", "trial", "-S", "seed=5", "prompts")
     assert done.returncode == 0, done.stdout + done.stderr
     shown = csv.DictReader(io.StringIO(dvc(place, "exp", "show", "--csv").stdout))
-    assert {(row["Experiment"] or row["rev"], row["rows"], row["seed"]) for row in shown} >= {("main", "1", "1"), ("trial", "5", "5")}
+    assert {(row["Experiment"] or row["rev"], row["rows"], row["seed"]) for row in shown} >= {
+        ("main", "1", "1"),
+        ("trial", "5", "5"),
+    }
     compared = json.loads(dvc(place, "metrics", "diff", "--json").stdout)
     assert compared["data/metrics/prompts.json"]["rows"] == {"old": 1, "new": 5, "diff": 4}
+
+
+def test_a_killed_dvc_leaves_nothing_running_and_the_next_run_is_the_same(place: Place) -> None:
+    twin = Place(root=place.root.parent / "twin")
+    shutil.copytree(place.root, twin.root)
+    place.set_mode("hang")
+    process = place.start("dvc", "repro", "prompts")
+    worker = worker_of(place)
+    process.kill()
+    process.communicate(timeout=20)
+    assert gone(worker)
+    assert not (place.root / "data" / "prompts").exists()
+    place.set_mode("ok")
+    for one in (place, twin):
+        assert dvc(one, "repro", "prompts").returncode == 0
+    assert (place.root / "dvc.lock").read_bytes() == (twin.root / "dvc.lock").read_bytes()
+
+
+@pytest.mark.parametrize("whom", ["the terminal's processes", "r1 alone"])
+def test_ctrl_c_and_sigterm_stop_the_stage_and_keep_the_last_good_run(place: Place, whom: str) -> None:
+    assert place.r1("run", "prompts").returncode == 0
+    before = place.files("data")
+    place.set_mode("hang")
+    process = place.start("r1", "run", "prompts", own_group=True)
+    worker = worker_of(place)
+    if whom == "r1 alone":
+        process.send_signal(signal.SIGTERM)
+    else:
+        os.killpg(os.getpgid(process.pid), signal.SIGINT)
+    out, _ = process.communicate(timeout=30)
+    assert process.returncode == 1
+    assert "prompts was stopped; nothing was published" in out and "Traceback" not in out
+    assert gone(worker)
+    assert place.files("data") == before

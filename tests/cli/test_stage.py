@@ -4,7 +4,6 @@ import fcntl
 import json
 import os
 import signal
-import time
 from pathlib import Path
 
 import pytest
@@ -14,7 +13,7 @@ from r1cli.dispatch.local import LocalExecutor
 from r1cli.execute import finished, prune, run_stage
 from r1cli.project import find_project
 from stages.contract.errors import UserError
-from tests.cli.conftest import Place
+from tests.cli.conftest import Place, gone, worker_of
 
 
 def stage(place: Place, name: str = "prompts") -> None:
@@ -48,7 +47,9 @@ def test_job_file_holds_only_the_declared_params(place: Place) -> None:
     assert job == {"stage": "prompts", "item": "", "params": {"seed": 1}, "data": str(place.root / "data")}
 
 
-def test_same_inputs_are_published_again_without_being_computed(place: Place, capsys: pytest.CaptureFixture[str]) -> None:
+def test_same_inputs_are_published_again_without_being_computed(
+    place: Place, capsys: pytest.CaptureFixture[str]
+) -> None:
     stage(place)
     (place.root / "data" / "prompts" / "rows.txt").unlink()
     (place.root / "data" / "prompts" / "stray.txt").write_text("not mine")
@@ -135,21 +136,21 @@ def test_an_orphan_publishes_nothing_and_keeps_its_result(place: Place) -> None:
 def test_a_stopped_stage_takes_its_worker_along(place: Place) -> None:
     place.set_mode("hang")
     process = place.start("r1", "stage", "prompts")
-    worker = _worker(place)
+    worker = worker_of(place)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=20)
     assert process.returncode == 1
     assert "prompts was stopped; nothing was published" in out
-    assert _gone(worker)
+    assert gone(worker)
 
 
 def test_a_killed_starter_takes_its_worker_along(place: Place) -> None:
     place.set_mode("hang")
     process = place.start("r1", "stage", "prompts")
-    worker = _worker(place)
+    worker = worker_of(place)
     process.kill()
     process.communicate(timeout=20)
-    assert _gone(worker)
+    assert gone(worker)
 
 
 def test_a_second_process_waits_for_the_first(place: Place) -> None:
@@ -174,30 +175,3 @@ def test_only_the_newest_finished_work_folders_are_kept(tmp_path: Path) -> None:
     prune(tmp_path)
     assert sorted(path.name for path in tmp_path.iterdir()) == ["1", "2", "3"]
     assert finished(tmp_path / "3") and not finished(tmp_path / "2")
-
-
-def _worker(place: Place) -> int:
-    """The process id of the hanging worker, once it works."""
-    deadline = time.monotonic() + 20
-    while time.monotonic() < deadline:
-        for folder in Path("/proc").iterdir():
-            try:
-                words = (folder / "cmdline").read_text().split("\0")
-            except (OSError, ValueError):
-                continue
-            if "stages.prompts" in words and str(place.root) in words[words.index("stages.prompts") + 1] and place.calls():
-                return int(folder.name)
-        time.sleep(0.05)
-    raise AssertionError("the worker did not start")
-
-
-def _gone(process: int) -> bool:
-    deadline = time.monotonic() + 10
-    while time.monotonic() < deadline:
-        try:
-            if (Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2].split()[0] == "Z":
-                return True
-        except OSError:
-            return True
-        time.sleep(0.05)
-    return False

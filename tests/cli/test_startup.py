@@ -9,7 +9,8 @@ HEAVY = ("torch", "dvc", "polars", "ruamel", "transformers", "numpy")
 
 
 def test_help_is_quick_and_light() -> None:
-    code = f"import sys; from r1cli.app import main\ntry: main(['--help'])\nexcept SystemExit: print('LOADED', [m for m in {HEAVY} if m in sys.modules])"
+    code = "import sys; from r1cli.app import main\ntry: main(['--help'])\nexcept SystemExit: "
+    code += f"print('LOADED', [m for m in {HEAVY} if m in sys.modules])"
     spent = []
     for _ in range(3):
         before = resource.getrusage(resource.RUSAGE_CHILDREN)

@@ -8,13 +8,37 @@ from r1cli.runs import Run
 from r1cli.status import plan, statuses
 
 
-def standing(name: str, *upstream: str, never: bool = False, deps: dict[str, str] | None = None, params: tuple[str, ...] = (), outs: dict[str, str] | None = None, cmd: bool = False) -> Standing:
+def standing(
+    name: str,
+    *upstream: str,
+    never: bool = False,
+    deps: dict[str, str] | None = None,
+    params: tuple[str, ...] = (),
+    outs: dict[str, str] | None = None,
+    cmd: bool = False,
+) -> Standing:
     stage = Stage(name=name, desc="", cmd="", deps=(), params=(), outs=(), metrics=(), plots=(), gpus=0)
-    return Standing(stage=stage, upstream=upstream, never=never, changed_deps=deps or {}, changed_params=params, changed_outs=outs or {}, changed_cmd=cmd)
+    return Standing(
+        stage=stage,
+        upstream=upstream,
+        never=never,
+        changed_deps=deps or {},
+        changed_params=params,
+        changed_outs=outs or {},
+        changed_cmd=cmd,
+    )
 
 
 def run(name: str, code: int | None, error: str = "") -> Run:
-    return Run(stage=name, fingerprint="f", started="2026-01-01T00:00:00+00:00", host="h", exit_code=code, seconds=3.0, error=error)
+    return Run(
+        stage=name,
+        fingerprint="f",
+        started="2026-01-01T00:00:00+00:00",
+        host="h",
+        exit_code=code,
+        seconds=3.0,
+        error=error,
+    )
 
 
 def words(standings: list[Standing], runs: list[Run], work: Path) -> dict[str, tuple[str, str]]:
@@ -59,8 +83,16 @@ def test_a_failure_that_was_overcome_is_forgotten(tmp_path: Path) -> None:
 
 
 def test_plan_names_what_may_follow() -> None:
-    standings = [standing("prompts"), standing("base", "prompts", params=("seed",)), standing("zero", "base"), standing("other", "prompts")]
+    standings = [
+        standing("prompts"),
+        standing("base", "prompts", params=("seed",)),
+        standing("zero", "base"),
+        standing("other", "prompts"),
+    ]
     names = ["prompts", "base", "zero"]
-    assert plan(standings, names, single=False, force=False) == [("base", "params: seed"), ("zero", "if the output of base changes")]
+    assert plan(standings, names, single=False, force=False) == [
+        ("base", "params: seed"),
+        ("zero", "if the output of base changes"),
+    ]
     assert plan(standings, ["zero"], single=True, force=False) == []
     assert plan(standings, ["zero"], single=True, force=True) == [("zero", "forced")]

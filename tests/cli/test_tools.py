@@ -6,9 +6,10 @@ import pytest
 
 from r1cli import doctor
 from r1cli.params_file import read_params
-from tests.cli.conftest import PARAMS, Place, Run
+from r1cli.run import results
+from tests.cli.conftest import PARAMS, Place, Run, environment
 
-TOOL = '''\
+TOOL = """\
 import os
 from pathlib import Path
 from stages.contract.errors import UserError
@@ -23,8 +24,17 @@ def main(arguments, paths, report):
 
 
 start_tool(main)
-'''
-PROMPTS = "prompts:\n  train: 1\n  validation: 1\n  test: 1\n  general_held_out: 0.1\n  imports: [] # names\n  import_roles: {}\n  ngram: 5\n"
+"""
+PROMPTS = """\
+prompts:
+  train: 1
+  validation: 1
+  test: 1
+  general_held_out: 0.1
+  imports: [] # names
+  import_roles: {}
+  ngram: 5
+"""
 
 
 @pytest.fixture
@@ -71,17 +81,30 @@ def test_graph(place: Place, r1: Run) -> None:
     assert code == 0
     assert out.splitlines()[0] == "flowchart TD" and "  prompts --> zero" in out and "  zero --> distill-small" in out
     tree = r1("graph")[1]
-    assert [line.strip("│├└─ ").split()[0] for line in tree.splitlines()] == ["r1", "prompts", "zero", "distill@small", "distill@big"]
+    assert [line.strip("│├└─ ").split()[0] for line in tree.splitlines()] == [
+        "r1",
+        "prompts",
+        "zero",
+        "distill@small",
+        "distill@big",
+    ]
 
 
-def test_doctor_sets_the_link_order_that_the_file_system_has(place: Place, r1: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_doctor_sets_the_link_order_that_the_file_system_has(
+    place: Place, r1: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
     code, out, _ = r1("doctor")
     assert code == 0 and "cache links" in out and "torch runs" not in out
     monkeypatch.setattr(doctor, "link_order", lambda root: "copy")
     assert r1("doctor")[0] == 0
-    shown = subprocess.run(["dvc", "config", "cache.type"], cwd=place.root, capture_output=True, text=True).stdout
+    shown = subprocess.run(
+        ["dvc", "config", "cache.type"], cwd=place.root, env=environment(), capture_output=True, text=True
+    ).stdout
     assert shown.strip() == "copy"
-    assert "config.local" not in subprocess.run(["git", "status", "--short"], cwd=place.root, capture_output=True, text=True).stdout
+    assert (
+        "config.local"
+        not in subprocess.run(["git", "status", "--short"], cwd=place.root, capture_output=True, text=True).stdout
+    )
 
 
 def test_completion_offers_stages(place: Place) -> None:
@@ -90,3 +113,23 @@ def test_completion_offers_stages(place: Place) -> None:
     assert _stage_names("") == ["all", "prompts", "zero", "distill"]
     assert _stage_names("pr") == ["prompts"]
     assert _profile_names("w") == ["wide"]
+
+
+def test_results_are_one_row_a_model_with_intervals(place: Place) -> None:
+    stage = (
+        "  evaluate:\n    foreach: {base: 1, align: 2, late: 3}\n    do:\n      cmd: exec r1 stage evaluate@${key}\n"
+    )
+    stage += (
+        "      outs: ['data/evaluate/${key}']\n      metrics: [{'data/metrics/evaluate-${key}.json': {cache: false}}]\n"
+    )
+    with (place.root / "dvc.yaml").open("a") as file:
+        file.write(stage)
+    (place.root / "data" / "metrics").mkdir(parents=True)
+    for name, text in {
+        "base": '{"pass_at_1": 0.1, "pass_at_1_low": 0.05, "pass_at_1_high": 0.15, "length": 41.25}',
+        "align": '{"pass_at_1": 0.95, "length": 80, "preference": -0.5}',
+    }.items():
+        (place.root / "data" / "metrics" / f"evaluate-{name}.json").write_text(text)
+    headers, rows = results(place.root)
+    assert headers == ["model", "pass@1", "length", "preference"]
+    assert rows == [["base", "0.100 [0.050, 0.150]", "41.25", "-"], ["align", "0.950", "80", "-0.500"]]
