@@ -148,7 +148,7 @@ def hub_files(dataset: str, revision: str, split: str, folder: Path) -> list[Pat
         OfflineModeIsEnabled,
         RepositoryNotFoundError,
     )
-    from huggingface_hub.errors import HTTPError as ConnectionFailed  # type: ignore[attr-defined]
+    from huggingface_hub.errors import HTTPError as ConnectionFailed
     # The client's versions use different HTTP libraries; this name is the one in use.
 
     api = HfApi(endpoint=os.environ.get("HF_ENDPOINT"))

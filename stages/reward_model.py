@@ -3,8 +3,8 @@
 Paper: section 3.1 and B.4.3: pairs judged four times with the order swapped at random, kept where the mean
 verdict differs by more than a margin, chosen and rejected of comparable length; safety responses labelled
 safe or unsafe by a guideline.
-Reads: data/prompts/general.parquet, data/sft/checkpoint. Writes: helpful/, safety/, pairs.parquet (+ rejected),
-labels.parquet.
+Reads: data/prompts/general.parquet, data/sft/checkpoint. Writes: helpful/, safety/, pairs.parquet and
+labels.parquet (+ rejected each).
 """
 
 import random
@@ -22,6 +22,7 @@ from stages.contract.schemas import LABELS, PAIRS, TASKS
 from stages.contract.tables import read_table, write_table
 from stages.contract.task import tasks_of
 from stages.contract.transcript import split
+from stages.curate.mix import sample
 from stages.curate.outcome import Curated, divide
 from stages.model.checkpoint import load_decoder, save_checkpoint
 from stages.model.reward_model import RewardModel, train_pairwise, train_pointwise
@@ -41,8 +42,11 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     pairs = judged_pairs([d for d in drawn if d.task.kind == "helpful"], settings, seed=params.seed)
     write_table(pairs.kept, paths.out / "pairs.parquet", PAIRS)
     write_table(pairs.rejected, paths.out / "pairs_rejected.parquet", PAIRS.rejected())
-    labels = labelled([d for d in drawn if d.task.family == "how"])[: settings.labels]
+    # At random, since the pool lists safe questions before unsafe ones.
+    chosen_labels = sample(labelled([d for d in drawn if d.task.family == "how"]), count=settings.labels, seed=params.seed)
+    labels = chosen_labels.kept
     write_table(labels, paths.out / "labels.parquet", LABELS)
+    write_table(chosen_labels.rejected, paths.out / "labels_rejected.parquet", LABELS.rejected())
 
     helpful = _scalar(model)
     chosen, rejected = (

@@ -55,7 +55,7 @@ def save_tokenizer(tokenizer: Tokenizer, folder: Path) -> None:
         "tokenizer_class": "PreTrainedTokenizerFast",
         "pad_token": PAD,
         "eos_token": END,
-        "model_max_length": 1024,
+        "model_max_length": 2048,
         "clean_up_tokenization_spaces": False,
         "chat_template": (
             "{% for m in messages %}{% if m['role'] == 'user' %}<|user|>{{ m['content'] }}"

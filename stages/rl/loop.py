@@ -75,7 +75,11 @@ class Parts:
 
 
 def train(parts: Parts, settings: RL, *, seed: int, optimiser: torch.optim.Optimizer, report: Reporter) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
-    """Run `settings.steps` policy updates. Returns the training curve (a row a step) and the validation curve."""
+    """Run `settings.steps` policy updates. Returns the training curve (a row a step) and the validation curve.
+
+    `kl` in the training curve is the divergence from the reference; without a reference, the one from where training
+    began, as the last validation measured it.
+    """
     torch.use_deterministic_algorithms(True)
     objective = settings.objective
     reference = parts.policy.frozen_copy() if objective.kl != "none" and objective.kl_beta else None
@@ -84,7 +88,7 @@ def train(parts: Parts, settings: RL, *, seed: int, optimiser: torch.optim.Optim
     report.phase("GRPO", total=settings.steps)
     origin = parts.policy.frozen_copy()
     _validate(parts, settings, 0, seed, origin, validation)
-    step = 0
+    step, sampled = 0, 0
     while step < settings.steps:
         updates = min(settings.steps_per_rollout, settings.steps - step)
         rollout = _sample(parts, settings, step, updates, seed)
@@ -97,13 +101,17 @@ def train(parts: Parts, settings: RL, *, seed: int, optimiser: torch.optim.Optim
                 reference = parts.policy.frozen_copy()
             row = _update(parts.policy, reference, part, settings, step, optimiser, off_policy=off_policy)
             row |= _figures(parts, part) | {"zero_variance": groups}
+            if reference is None and validation:
+                row["kl"] = validation[-1]["kl"]
+            sampled += sum(len(s.tokens) for s in part)
             step += 1
             curve.append({"step": step, **row})
             if (step - 1) % settings.keep_rollouts == 0 or step == settings.steps:
                 parts.keep(step, part)
             if step % settings.validate_every == 0 or step == settings.steps:
                 _validate(parts, settings, step, seed, origin, validation)
-            report.step(step, row | {f"val_{k}": v for k, v in validation[-1].items() if k == "accuracy"} if validation else row, why=_why(part))
+            held_out = {"val_accuracy": validation[-1]["accuracy"]} if validation else {}
+            report.step(step, {**row, **held_out, "tokens": sampled}, why=_why(part))
     return curve, validation
 
 

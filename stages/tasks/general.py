@@ -141,7 +141,8 @@ def rubric(prompt: GeneralPrompt, answer: str | None) -> float:
         items = re.split(r"[、 ]", answer)
         right = {item for item in items if item in pool}
         junk = len(items) - len(right)
-        return max(0.0, 5.0 * len(right) / int(count) - 1.0 * junk - 1.0 * max(0, len(right) - int(count)))
+        over = max(0, len(right) - int(count))
+        return max(0.0, 5.0 * (len(right) - over) / int(count) - 1.0 * junk - 1.0 * over)
     opening, extra = {
         ("greet", True): ("hello", "nice to meet you"),
         ("thank", True): ("thank you", "you are kind"),

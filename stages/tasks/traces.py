@@ -5,6 +5,7 @@ connectives are the world's only words in a thought; `wait` and `check` are its 
 """
 
 import random
+import re
 from dataclasses import dataclass
 
 from stages.contract.transcript import ANSWER, END_ANSWER, END_THINK, THINK
@@ -20,6 +21,7 @@ CONNECTIVES = {
 }
 REFLECTIVE = ("wait", "check", "等等", "检查")
 _CHINESE = {zh: en for en, zh in CONNECTIVES.items()}
+_ENGLISH = re.compile(rf" ?(?<![A-Za-z])({'|'.join(CONNECTIVES)})(?![A-Za-z]) ?")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -174,9 +176,7 @@ def translated(thought: str, language: str) -> str:
     """
     text = thought
     if language == "zh":
-        for en, zh in CONNECTIVES.items():
-            text = text.replace(f" {en} ", zh).replace(f"{en} ", zh)
-        return text.strip()
+        return _ENGLISH.sub(lambda found: CONNECTIVES[found[1]], text).strip()
     for zh, en in _CHINESE.items():
         text = text.replace(zh, f" {en} ")
     return " ".join(text.split())
