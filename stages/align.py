@@ -2,7 +2,7 @@
 
 Paper: section 2.3.4 and 3.2 (stage 2, R1): temperature 0.7; general prompts and preference rewards only in
 the last 400 of 1,700 steps, since longer invites reward hacking.
-Reads: data/prompts/{train,validation,general,general_validation}.parquet, data/sft/checkpoint,
+Reads: data/prompts/{train,validation,test,general,general_validation}.parquet, data/sft/checkpoint,
 data/reward_model/{helpful,safety}. Writes: checkpoint/, rollouts.parquet, plots.
 """
 

@@ -107,7 +107,13 @@ def born(base: Base, paths: Paths, report: Reporter, *, seed: int, tokenizer_fro
     curve = pretrain(decoder, tokens, base.pretrain, pad_id=codec.pad_id, seed=seed, report=report)
     save_checkpoint(decoder, tokenizer, out, tokenizer_from=tokenizer_from)
     paths.write_curve("curve", curve)
-    paths.write_metrics({"loss": curve[-1]["loss"], "tokens": curve[-1]["tokens"], "parameters": sum(p.numel() for p in decoder.parameters())})
+    paths.write_metrics(
+        {
+            "loss": curve[-1]["loss"],
+            "tokens": curve[-1]["tokens"],
+            "parameters": sum(p.numel() for p in decoder.parameters()),
+        }
+    )
 
 
 # -- rewards --------------------------------------------------------------------------------------
@@ -120,17 +126,27 @@ def scorer(weights: Reward, judge: Judge | None = None) -> Scorer:
     format's; language consistency is added to both.
     """
 
-    def score(tasks: Sequence[Task], texts: Sequence[str], finished: Sequence[bool], lengths: Sequence[int], limit: int) -> list[Score]:
+    def score(
+        tasks: Sequence[Task], texts: Sequence[str], finished: Sequence[bool], lengths: Sequence[int], limit: int
+    ) -> list[Score]:
         preferences = judge(tasks, texts) if judge else [None] * len(tasks)
         scores = []
         for task, text, done, length, preference in zip(tasks, texts, finished, lengths, preferences, strict=True):
             g = grade(task, text, finished=done)
             reward = weights.format * g.format + weights.language * g.language
-            reward += weights.accuracy * g.accuracy if task.kind == "reasoning" else weights.preference * (preference or 0.0)
+            reward += (
+                weights.accuracy * g.accuracy if task.kind == "reasoning" else weights.preference * (preference or 0.0)
+            )
             reward -= weights.overlong * max(0.0, (length - 0.8 * limit) / (0.2 * limit))
             scores.append(
                 Score(
-                    verdict=g.verdict, reason=g.reason, accuracy=g.accuracy, format=g.format, language=g.language, preference=preference, reward=reward
+                    verdict=g.verdict,
+                    reason=g.reason,
+                    accuracy=g.accuracy,
+                    format=g.format,
+                    language=g.language,
+                    preference=preference,
+                    reward=reward,
                 )
             )
         return scores
@@ -143,7 +159,10 @@ def reward_judge(data: Path, codec: TokenizerCodec) -> Judge:
 
     Scores are probabilities (the logistic of the model's output), so both kinds share one scale.
     """
-    models = {kind: RewardModel(load_decoder(data / "reward_model" / kind), pad_id=codec.pad_id) for kind in ("helpful", "safety")}
+    models = {
+        kind: RewardModel(load_decoder(data / "reward_model" / kind), pad_id=codec.pad_id)
+        for kind in ("helpful", "safety")
+    }
 
     def judge(tasks: Sequence[Task], texts: Sequence[str]) -> list[float | None]:
         scores: list[float | None] = [None] * len(tasks)
@@ -186,6 +205,15 @@ def picker(tasks: Sequence[Task], per_step: int, *, seed: int) -> Callable[[int]
     return pick
 
 
+def fitting(model: Model, tasks: Sequence[Task], *, max_new_tokens: int, report: Reporter) -> list[Task]:
+    """The tasks whose prompt and answer fit into the model's positions; the user is told how many don't."""
+    room = model.policy.decoder.config.max_position_embeddings - max_new_tokens
+    fit = [task for task in tasks if len(model.codec.prompt(task.prompt)) <= room]
+    if len(fit) < len(tasks):
+        report.note(f"{len(tasks) - len(fit)} of {len(tasks)} prompts are longer than {room} tokens and are left out")
+    return fit
+
+
 def held_out_guard(*frames: pl.DataFrame) -> Callable[[str], bool]:
     """Whether a text works on a held-out problem. Such a text must not be trained on."""
     problems = frozenset(states[0] for frame in frames for states in frame["states"].to_list())
@@ -221,15 +249,18 @@ def reinforce(
     model = open_model(paths.data / start_from, params.rollout)
     pool = read_table(paths.data / "prompts" / "train.parquet", TASKS)
     validation = read_table(paths.data / "prompts" / "validation.parquet", TASKS)
-    problems = tasks_of(validation)[: settings.validate_problems]
+    test = read_table(paths.data / "prompts" / "test.parquet", TASKS)  # for the guard only
+    longest = max(stretch.max_new_tokens for stretch in settings.lengths)
+    tasks = fitting(model, tasks_of(pool), max_new_tokens=longest, report=report)
+    problems = fitting(model, tasks_of(validation), max_new_tokens=longest, report=report)[: settings.validate_problems]
     kept: list[dict[str, object]] = []
     parts = Parts(
         policy=model.policy,
         engine=model.engine,
         codec=model.codec,
         score=scorer(settings.reward, judge(model) if judge else None),
-        pick=pick or picker(tasks_of(pool), settings.prompts_per_step, seed=params.seed),
-        forbidden=held_out_guard(validation),
+        pick=pick or picker(tasks, settings.prompts_per_step, seed=params.seed),
+        forbidden=held_out_guard(validation, test),
         reflective=count_reflective,
         validate=lambda draw: _validation_figures(draw([*problems, *general])),
         keep=lambda step, samples: kept.extend(_rollout_rows(step, samples, settings, params.seed)),
@@ -259,11 +290,12 @@ def reinforce(
 def _validation_figures(samples: Sequence[Sample]) -> dict[str, float]:
     ruled = [s for s in samples if s.task.kind == "reasoning"]
     judged = [s.earned.preference for s in samples if s.earned.preference is not None]
+    thinking = any(split(s.text).thought for s in ruled)
     figures = {
         "accuracy": _mean(s.earned.accuracy for s in ruled),
         "format": _mean(s.earned.format for s in ruled),
         # An answer without a thought mixes no languages; it would only flatter the mean.
-        "language": _mean(s.earned.language for s in ruled if split(s.text).thought),
+        "language": _mean(s.earned.language for s in ruled if split(s.text).thought) if thinking else 1.0,
         "length": _mean(len(s.tokens) for s in ruled),
         "reflective": _mean(count_reflective(s.text) for s in ruled),
     }
@@ -318,14 +350,24 @@ def tune(params: Params, settings: SFT, paths: Paths, report: Reporter, *, start
     model = open_model(paths.data / start_from, params.rollout)
     frame = read_table(paths.data / examples, EXAMPLES)
     if frame.is_empty():
-        raise UserError(f"data/{examples} has no rows: the sampling model answered nothing well enough", hint=f"r1 run {owner(paths.data / examples)} -f")
+        raise UserError(
+            f"data/{examples} has no rows: the sampling model answered nothing well enough",
+            hint=f"r1 run {owner(paths.data / examples)} -f",
+        )
     prompts = [model.codec.prompt(text) for text in frame["prompt"]]
     responses = [model.codec.response(text) for text in frame["response"]]
     curve = fine_tune(model.policy, prompts, responses, settings, seed=params.seed, report=report)
     model.save(paths.out / "checkpoint")
     paths.write_curve("curve", curve)
     recent = curve[-20:]
-    paths.write_metrics({"rows": len(frame), "steps": len(curve), "loss": _mean(r["loss"] for r in recent), "tokens": sum(map(len, responses)) * settings.epochs})
+    paths.write_metrics(
+        {
+            "rows": len(frame),
+            "steps": len(curve),
+            "loss": _mean(r["loss"] for r in recent),
+            "tokens": sum(map(len, responses)) * settings.epochs,
+        }
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -338,7 +380,9 @@ class Draw:
     text: str
 
 
-def sample_tasks(model: Model, tasks: Sequence[Task], sampling: Sampling, *, draws: int, seed: int, report: Reporter, name: str) -> list[Draw]:
+def sample_tasks(
+    model: Model, tasks: Sequence[Task], sampling: Sampling, *, draws: int, seed: int, report: Reporter, name: str
+) -> list[Draw]:
     """`draws` answers for each task, in the tasks' order."""
     chunk = 256  # prompts a call; each call has its own seed
     report.phase(name, total=len(tasks))
@@ -362,7 +406,9 @@ def sample_tasks(model: Model, tasks: Sequence[Task], sampling: Sampling, *, dra
     return found
 
 
-def example_rows(draws: Sequence[Draw], texts: Sequence[str], sampling: Sampling, *, checkpoint: str, seed: int, op: str) -> pl.DataFrame:
+def example_rows(
+    draws: Sequence[Draw], texts: Sequence[str], sampling: Sampling, *, checkpoint: str, seed: int, op: str
+) -> pl.DataFrame:
     """Sampled answers (or what a refiner made of them, `texts`) as rows of EXAMPLES, graded: two more columns,
     `verdict` and `language_consistency`, that the curation filters read and `curated_examples` drops."""
     settings = sampling_digest(sampling.temperature, sampling.top_p, sampling.max_new_tokens)

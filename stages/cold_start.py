@@ -9,6 +9,7 @@ from stages.assembly import (
     curated_examples,
     digest,
     example_rows,
+    fitting,
     held_out_guard,
     open_model,
     reasons,
@@ -22,7 +23,7 @@ from stages.contract.schemas import EXAMPLES, TASKS
 from stages.contract.tables import read_table, write_table
 from stages.contract.task import tasks_of
 from stages.contract.transcript import split
-from stages.curate.filters import bad_format, incorrect, repetition
+from stages.curate.filters import bad_format, incorrect, mixed_language, repetition
 from stages.tasks.traces import response, translated
 
 
@@ -31,15 +32,28 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     set_threads(params)
     settings = params.cold_start
     model = open_model(paths.data / "zero" / "checkpoint", params.rollout)
-    pool = {name: read_table(paths.data / "prompts" / f"{name}.parquet", TASKS) for name in ("train", "validation", "test")}
-    tasks = tasks_of(pool["train"])[: settings.prompts]
+    pool = {
+        name: read_table(paths.data / "prompts" / f"{name}.parquet", TASKS) for name in ("train", "validation", "test")
+    }
+    limit = settings.sampling.max_new_tokens
+    tasks = fitting(model, tasks_of(pool["train"]), max_new_tokens=limit, report=report)[: settings.prompts]
     draws = settings.sampling.draws
-    drawn = sample_tasks(model, tasks, settings.sampling, draws=draws, seed=params.seed, report=report, name="sampling R1-Zero")
+    drawn = sample_tasks(
+        model, tasks, settings.sampling, draws=draws, seed=params.seed, report=report, name="sampling R1-Zero"
+    )
     texts = [refine(draw.text, draw.task.language) for draw in drawn]
     rows = example_rows(drawn, texts, settings.sampling, checkpoint=digest(model.folder), seed=params.seed, op="refine")
-    filters = [incorrect, bad_format, repetition(max_share=settings.max_repetition)]
+    # The refiner knows the world's own words only: a thought that is still mixed after it is not readable.
+    filters = [
+        incorrect,
+        bad_format,
+        mixed_language(min_consistency=1.0),
+        repetition(max_share=settings.max_repetition),
+    ]
     held_out = held_out_guard(pool["validation"], pool["test"])
-    curated = curated_examples(rows, filters, held_out=held_out, keep_per_prompt=settings.keep_per_prompt, seed=params.seed)
+    curated = curated_examples(
+        rows, filters, held_out=held_out, keep_per_prompt=settings.keep_per_prompt, seed=params.seed
+    )
     write_table(curated.kept, paths.out / "examples.parquet", EXAMPLES)
     write_table(curated.rejected, paths.out / "examples_rejected.parquet", EXAMPLES.rejected())
     dropped = {f"dropped_{reason}": count for reason, count in reasons(curated.rejected).items()}

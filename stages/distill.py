@@ -12,7 +12,14 @@ from stages.contract.params import Params
 def main(params: Params, paths: Paths, report: Reporter) -> None:
     set_threads(params)
     settings = params.students[paths.item].distill
-    tune(params, settings, paths, report, start_from=f"student/{paths.item}/checkpoint", examples="rejection/examples.parquet")
+    tune(
+        params,
+        settings,
+        paths,
+        report,
+        start_from=f"student/{paths.item}/checkpoint",
+        examples="rejection/examples.parquet",
+    )
 
 
 if __name__ == "__main__":

@@ -27,8 +27,12 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     problems = tasks_of(read_table(paths.data / "prompts" / "test.parquet", TASKS))[: settings.problems or None]
     general = tasks_of(read_table(paths.data / "prompts" / "general_test.parquet", TASKS))[: settings.general or None]
     sampling = settings.sampling
-    drawn = sample_tasks(model, problems, sampling, draws=sampling.draws, seed=params.seed, report=report, name="test problems")
-    drawn += sample_tasks(model, general, sampling, draws=settings.general_draws, seed=params.seed, report=report, name="general prompts")
+    drawn = sample_tasks(
+        model, problems, sampling, draws=sampling.draws, seed=params.seed, report=report, name="test problems"
+    )
+    drawn += sample_tasks(
+        model, general, sampling, draws=settings.general_draws, seed=params.seed, report=report, name="general prompts"
+    )
     preferences = reward_judge(paths.data, model.codec)([d.task for d in drawn], [d.text for d in drawn])
     checkpoint = digest(model.folder)
     rows = [_row(paths.item, d, p, settings, checkpoint, params.seed) for d, p in zip(drawn, preferences, strict=True)]
@@ -37,7 +41,9 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     paths.write_metrics(headline(scores))
 
 
-def _row(name: str, draw: Draw, preference: float | None, settings: Evaluate, checkpoint: str, seed: int) -> dict[str, object]:
+def _row(
+    name: str, draw: Draw, preference: float | None, settings: Evaluate, checkpoint: str, seed: int
+) -> dict[str, object]:
     sampling = settings.sampling
     grades = grade(draw.task, draw.text, finished=draw.completion.finished)
     row: dict[str, object] = {

@@ -1,6 +1,6 @@
 """Reasoning RL from the cold-started model: accuracy, format and language consistency.
 
-Paper: section 2.3.2 (stage 1, Dev2). Reads: data/prompts/{train,validation}.parquet, data/cold_sft/checkpoint.
+Paper: section 2.3.2 (stage 1, Dev2). Reads: data/prompts/{train,validation,test}.parquet, data/cold_sft/checkpoint.
 Writes: checkpoint/, rollouts.parquet, plots.
 """
 

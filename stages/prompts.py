@@ -60,10 +60,16 @@ def _imported(wanted: Prompts, paths: Paths) -> dict[str, list[pl.DataFrame]]:
     for name in wanted.imports:
         role = wanted.import_roles.get(name, "train")
         if role not in found:
-            raise UserError(f"prompts.import_roles.{name}: {role!r} is not one of {', '.join(SPLITS)}", hint=f"r1 run prompts --set prompts.import_roles.{name}=train")
+            raise UserError(
+                f"prompts.import_roles.{name}: {role!r} is not one of {', '.join(SPLITS)}",
+                hint=f"r1 run prompts --set prompts.import_roles.{name}=train",
+            )
         path = paths.data / "imports" / name / "tasks.parquet"
         if not path.exists():
-            raise UserError(f"prompts.imports names {name!r}, but data/imports/{name}/tasks.parquet is missing", hint=f"r1 data import FILE --name {name}")
+            raise UserError(
+                f"prompts.imports names {name!r}, but data/imports/{name}/tasks.parquet is missing",
+                hint=f"r1 data import FILE --name {name}",
+            )
         found[role].append(read_table(path, TASKS))
     return found
 

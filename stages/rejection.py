@@ -2,7 +2,8 @@
 
 Paper: section 2.3.3 and B.3.3 (about 600K reasoning rows and 200K general ones; Table 5). The embedded
 world's people write the general rows, as V3's pipeline and annotators do in the paper; some write badly.
-Reads: data/prompts/{train,general,validation,test}.parquet, data/grpo/checkpoint. Writes: examples.parquet (+ rejected).
+Reads: data/prompts/{train,general,validation,test}.parquet, data/grpo/checkpoint.
+Writes: examples.parquet (+ rejected).
 """
 
 import random
@@ -13,6 +14,7 @@ from stages.assembly import (
     curated_examples,
     digest,
     example_rows,
+    fitting,
     held_out_guard,
     open_model,
     reasons,
@@ -37,11 +39,24 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     set_threads(params)
     settings = params.rejection
     model = open_model(paths.data / "grpo" / "checkpoint", params.rollout)
-    pool = {name: read_table(paths.data / "prompts" / f"{name}.parquet", TASKS) for name in ("train", "general", "validation", "test")}
-    tasks = tasks_of(pool["train"])[: settings.prompts]
+    pool = {
+        name: read_table(paths.data / "prompts" / f"{name}.parquet", TASKS)
+        for name in ("train", "general", "validation", "test")
+    }
+    limit = settings.sampling.max_new_tokens
+    tasks = fitting(model, tasks_of(pool["train"]), max_new_tokens=limit, report=report)[: settings.prompts]
     draws = settings.sampling.draws
-    drawn = sample_tasks(model, tasks, settings.sampling, draws=draws, seed=params.seed, report=report, name="rejection sampling")
-    rows = example_rows(drawn, [d.text for d in drawn], settings.sampling, checkpoint=digest(model.folder), seed=params.seed, op="generate")
+    drawn = sample_tasks(
+        model, tasks, settings.sampling, draws=draws, seed=params.seed, report=report, name="rejection sampling"
+    )
+    rows = example_rows(
+        drawn,
+        [d.text for d in drawn],
+        settings.sampling,
+        checkpoint=digest(model.folder),
+        seed=params.seed,
+        op="generate",
+    )
     filters = [
         incorrect,
         bad_format,
@@ -51,7 +66,9 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
         repetition(max_share=settings.max_repetition),
     ]
     held_out = held_out_guard(pool["validation"], pool["test"])
-    curated = curated_examples(rows, filters, held_out=held_out, keep_per_prompt=settings.keep_per_prompt, seed=params.seed)
+    curated = curated_examples(
+        rows, filters, held_out=held_out, keep_per_prompt=settings.keep_per_prompt, seed=params.seed
+    )
     general = general_rows(tasks_of(pool["general"]), settings.general, seed=params.seed)
     everything = shuffle(pl.concat([curated.kept, general]), seed=params.seed)
     write_table(everything, paths.out / "examples.parquet", EXAMPLES)

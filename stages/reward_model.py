@@ -37,25 +37,34 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     model = open_model(paths.data / "sft" / "checkpoint", params.rollout)
     tasks = tasks_of(read_table(paths.data / "prompts" / "general.parquet", TASKS))
     draws = settings.sampling.draws
-    drawn = sample_tasks(model, tasks, settings.sampling, draws=draws, seed=params.seed, report=report, name="sampling answers to judge")
+    drawn = sample_tasks(
+        model, tasks, settings.sampling, draws=draws, seed=params.seed, report=report, name="sampling answers to judge"
+    )
 
     pairs = judged_pairs([d for d in drawn if d.task.kind == "helpful"], settings, seed=params.seed)
     write_table(pairs.kept, paths.out / "pairs.parquet", PAIRS)
     write_table(pairs.rejected, paths.out / "pairs_rejected.parquet", PAIRS.rejected())
     # At random, since the pool lists safe questions before unsafe ones.
-    chosen_labels = sample(labelled([d for d in drawn if d.task.family == "how"]), count=settings.labels, seed=params.seed)
+    chosen_labels = sample(
+        labelled([d for d in drawn if d.task.family == "how"]), count=settings.labels, seed=params.seed
+    )
     labels = chosen_labels.kept
     write_table(labels, paths.out / "labels.parquet", LABELS)
     write_table(chosen_labels.rejected, paths.out / "labels_rejected.parquet", LABELS.rejected())
 
     helpful = _scalar(model)
     chosen, rejected = (
-        [read_by("helpful", model.codec, p, r) for p, r in zip(pairs.kept["prompt"], pairs.kept[side], strict=True)] for side in ("chosen", "rejected")
+        [read_by("helpful", model.codec, p, r) for p, r in zip(pairs.kept["prompt"], pairs.kept[side], strict=True)]
+        for side in ("chosen", "rejected")
     )
     first = train_pairwise(helpful, chosen, rejected, settings.train, seed=params.seed, report=report)
     safety = _scalar(model)
-    responses = [read_by("safety", model.codec, p, r) for p, r in zip(labels["prompt"], labels["response"], strict=True)]
-    second = train_pointwise(safety, responses, labels["safe"].to_list(), settings.train, seed=params.seed, report=report)
+    responses = [
+        read_by("safety", model.codec, p, r) for p, r in zip(labels["prompt"], labels["response"], strict=True)
+    ]
+    second = train_pointwise(
+        safety, responses, labels["safe"].to_list(), settings.train, seed=params.seed, report=report
+    )
     for name, trained in (("helpful", helpful), ("safety", safety)):
         save_checkpoint(trained.decoder, model.codec.tokenizer, paths.out / name, tokenizer_from=model.folder)
     paths.write_curve("helpful", first)
@@ -68,9 +77,13 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
             "unsafe_share": 1.0 - float(labels["safe"].cast(pl.Float64).mean() or 0.0),  # type: ignore[arg-type]
             "helpful_accuracy": sum(r["accuracy"] for r in first[-10:]) / len(first[-10:]),
             "safety_accuracy": sum(r["accuracy"] for r in second[-10:]) / len(second[-10:]),
-            "length_ratio": float(pairs.kept["chosen"].str.len_chars().mean()) / float(pairs.kept["rejected"].str.len_chars().mean()),  # type: ignore[arg-type]
+            "length_ratio": _characters(pairs.kept["chosen"]) / max(1, _characters(pairs.kept["rejected"])),
         }
     )
+
+
+def _characters(texts: pl.Series) -> int:
+    return sum(map(len, texts.to_list()))
 
 
 def _scalar(model: Model) -> RewardModel:
@@ -83,7 +96,9 @@ def judged_pairs(drawn: list[Draw], settings: Settings, *, seed: int) -> Curated
     rows, reasons = [], []
     for a, b in _pairs(drawn):
         left, right = split(a.text).answer, split(b.text).answer
-        margin = judge_pair(rng, prompts[a.task.prompt], left, right, queries=settings.judge_queries, noise=settings.judge_noise)
+        margin = judge_pair(
+            rng, prompts[a.task.prompt], left, right, queries=settings.judge_queries, noise=settings.judge_noise
+        )
         chosen, rejected = (a, b) if margin >= 0 else (b, a)
         row: dict[str, object] = {
             "r1_parents": [a.task.id],

@@ -12,7 +12,13 @@ from stages.contract.params import Params
 
 def main(params: Params, paths: Paths, report: Reporter) -> None:
     set_threads(params)
-    born(params.students[paths.item].base, paths, report, seed=params.seed + 1, tokenizer_from=paths.data / "base" / "checkpoint")
+    born(
+        params.students[paths.item].base,
+        paths,
+        report,
+        seed=params.seed + 1,
+        tokenizer_from=paths.data / "base" / "checkpoint",
+    )
 
 
 if __name__ == "__main__":

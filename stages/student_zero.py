@@ -1,6 +1,6 @@
 """The control of distillation: GRPO straight on the student.
 
-Paper: Table 6 (Qwen2.5-32B-Zero). Reads: data/prompts/{train,validation}.parquet, data/student/STUDENT/checkpoint.
+Paper: Table 6 (Qwen2.5-32B-Zero). Reads: data/prompts/{train,validation,test}.parquet, data/student/STUDENT/checkpoint.
 Writes: checkpoint/, rollouts.parquet, plots.
 """
 

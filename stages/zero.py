@@ -1,6 +1,6 @@
 """R1-Zero: pure GRPO from the base model, rewards by rule only.
 
-Paper: section 2.2. Reads: data/prompts/{train,validation}.parquet, data/base/checkpoint.
+Paper: section 2.2. Reads: data/prompts/{train,validation,test}.parquet, data/base/checkpoint.
 Writes: checkpoint/, rollouts.parquet, plots.
 """
 

@@ -39,7 +39,9 @@ def test_rl_from_rules_alone_teaches_a_base_model_to_think(tmp_path: Path) -> No
     run(prompts.main, "prompts", params, tmp_path)
     run(base.main, "base", params, tmp_path)
     run(zero.main, "zero", params, tmp_path)
-    header, first, last = (line.split("\t") for line in (tmp_path / "plots" / "zero" / "validation.tsv").read_text().splitlines())
+    header, first, last = (
+        line.split("\t") for line in (tmp_path / "plots" / "zero" / "validation.tsv").read_text().splitlines()
+    )
     before, after = ({k: float(v) for k, v in zip(header, row, strict=True)} for row in (first, last))
     assert before["accuracy"] < 0.35
     assert after["accuracy"] > before["accuracy"] + 0.35  # 0.25 is what guessing a cup earns; this is far beyond

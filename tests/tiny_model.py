@@ -36,7 +36,9 @@ def codec() -> TokenizerCodec:
     return TokenizerCodec(tokenizer(), template="tiny")
 
 
-def decoder(*, key_value_heads: int = 4, labels: int = 0, scale: float = 8.0, seed: int = 5, positions: int = 128) -> Decoder:
+def decoder(
+    *, key_value_heads: int = 4, labels: int = 0, scale: float = 8.0, seed: int = 5, positions: int = 128
+) -> Decoder:
     """`scale` widens the fresh weights, so that the distributions are far from uniform."""
     config = DecoderConfig(
         vocab_size=tokenizer().get_vocab_size(),

@@ -16,7 +16,9 @@ class Reporter(Protocol):
     def phase(self, name: str, *, total: int = 0) -> None:
         """A new phase of `total` steps begins (0: unknown)."""
 
-    def step(self, done: int, figures: Mapping[str, float] | None = None, *, why: Mapping[str, int] | None = None) -> None:
+    def step(
+        self, done: int, figures: Mapping[str, float] | None = None, *, why: Mapping[str, int] | None = None
+    ) -> None:
         """`done` steps of the phase are finished. `why` counts the reasons behind the rewards."""
 
     def note(self, text: str) -> None:
@@ -37,7 +39,9 @@ class EventLog:
     def phase(self, name: str, *, total: int = 0) -> None:
         self._write("phase", name=name, total=total)
 
-    def step(self, done: int, figures: Mapping[str, float] | None = None, *, why: Mapping[str, int] | None = None) -> None:
+    def step(
+        self, done: int, figures: Mapping[str, float] | None = None, *, why: Mapping[str, int] | None = None
+    ) -> None:
         self._write("step", done=done, figures=dict(figures or {}), why=dict(why or {}))
 
     def note(self, text: str) -> None:
@@ -49,6 +53,8 @@ class Silent:
 
     def phase(self, name: str, *, total: int = 0) -> None: ...
 
-    def step(self, done: int, figures: Mapping[str, float] | None = None, *, why: Mapping[str, int] | None = None) -> None: ...
+    def step(
+        self, done: int, figures: Mapping[str, float] | None = None, *, why: Mapping[str, int] | None = None
+    ) -> None: ...
 
     def note(self, text: str) -> None: ...

@@ -89,9 +89,18 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
         if error.errno not in (errno.ENOSPC, errno.EDQUOT, errno.EROFS):
             raise
         where = f" ({error.filename})" if error.filename else ""
-        result = {"ok": False, "error": f"{os.strerror(error.errno)}{where}", "hint": "df -h . ; then run the same command again"}
+        result = {
+            "ok": False,
+            "error": f"{os.strerror(error.errno)}{where}",
+            "hint": "df -h . ; then run the same command again",
+        }
     except Exception as error:
-        result = {"ok": False, "error": f"{type(error).__name__}: {error}", "hint": "r1 --debug run ...", "traceback": traceback.format_exc()}
+        result = {
+            "ok": False,
+            "error": f"{type(error).__name__}: {error}",
+            "hint": "r1 --debug run ...",
+            "traceback": traceback.format_exc(),
+        }
     scratch = work / "result.json.part"
     scratch.write_text(json.dumps(result))
     os.replace(scratch, work / "result.json")

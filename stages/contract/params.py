@@ -252,7 +252,9 @@ class Evaluate:
     problems: int  # test problems, 0: all
     general: int  # general test prompts, 0: all
     general_draws: int  # answers a general prompt
-    models: dict[str, str] = field(default_factory=dict)  # model name -> its checkpoint below data/ (read by dvc.yaml only)
+    models: dict[str, str] = field(
+        default_factory=dict
+    )  # model name -> its checkpoint below data/ (read by dvc.yaml only)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -315,7 +317,9 @@ def _build(kind: type, values: object, path: str) -> object:
     try:
         return kind(**built)
     except ValueError as error:
-        raise UserError(f"{path}.{error}" if path else str(error), hint="edit params.yaml, or: r1 run STAGE --set KEY=VALUE") from error
+        raise UserError(
+            f"{path}.{error}" if path else str(error), hint="edit params.yaml, or: r1 run STAGE --set KEY=VALUE"
+        ) from error
 
 
 def _convert(kind: object, value: object, path: str) -> object:

@@ -14,9 +14,7 @@ import polars as pl
 
 ROW = {"r1_id": pl.String(), "r1_parents": pl.List(pl.String()), "r1_op": pl.String()}
 GENERATED = {
-    "r1_gen": pl.Struct(
-        {"checkpoint": pl.String(), "sampling": pl.String(), "seed": pl.Int64(), "draw": pl.Int32()}
-    )
+    "r1_gen": pl.Struct({"checkpoint": pl.String(), "sampling": pl.String(), "seed": pl.Int64(), "draw": pl.Int32()})
 }
 OPS = (
     "ingest", "dedup", "decontaminate", "generate", "verify", "judge",

@@ -99,13 +99,18 @@ def load_decoder(folder: Path, *, labels: int = 0) -> Decoder:
         settings = json.loads((folder / "config.json").read_text())
         tensors = load_file(folder / "model.safetensors")
     except FileNotFoundError as error:
-        raise UserError(f"checkpoint {name} lacks {Path(str(error.filename or 'model.safetensors')).name}", hint=hint) from error
+        raise UserError(
+            f"checkpoint {name} lacks {Path(str(error.filename or 'model.safetensors')).name}", hint=hint
+        ) from error
     except (SafetensorError, json.JSONDecodeError, UnicodeDecodeError) as error:
         raise UserError(f"checkpoint {name} is corrupt ({error})", hint=hint) from error
     if not isinstance(settings, dict):
         raise UserError(f"checkpoint {name} is corrupt (config.json holds no object)", hint=hint)
     if settings.get("model_type") != "qwen3":
-        raise UserError(f"checkpoint {name} has model_type {settings.get('model_type')!r}; the embedded engine runs qwen3", hint="r1 profile use tiny")
+        raise UserError(
+            f"checkpoint {name} has model_type {settings.get('model_type')!r}; the embedded engine runs qwen3",
+            hint="r1 profile use tiny",
+        )
     config = _config(settings, name, hint)
     stored_labels = len(tensors["score.weight"]) if "score.weight" in tensors else 0
     decoder = Decoder(config, labels=labels or stored_labels)
@@ -117,7 +122,9 @@ def load_decoder(folder: Path, *, labels: int = 0) -> Decoder:
     try:
         decoder.load_state_dict(tensors)
     except RuntimeError as error:
-        raise UserError(f"checkpoint {name} does not fit its config.json ({str(error).splitlines()[-1].strip()})", hint=hint) from error
+        raise UserError(
+            f"checkpoint {name} does not fit its config.json ({str(error).splitlines()[-1].strip()})", hint=hint
+        ) from error
     return decoder
 
 

@@ -230,4 +230,6 @@ class Cache:
 
     def select(self, rows: Tensor) -> "Cache":
         """The cache of some sequences, in a given order, repeats allowed."""
-        return Cache(keys=[k.index_select(0, rows) for k in self.keys], values=[v.index_select(0, rows) for v in self.values])
+        return Cache(
+            keys=[k.index_select(0, rows) for k in self.keys], values=[v.index_select(0, rows) for v in self.values]
+        )

@@ -24,14 +24,18 @@ def import_checkpoint(path: str, revision: str, out: Path) -> None:
     if not weights:
         pickled = [p.name for p in folder.glob("*.bin")] + [p.name for p in folder.glob("*.pt")]
         why = f"only pickled weights ({', '.join(sorted(pickled))}), which r1 never loads" if pickled else "no weights"
-        raise UserError(f"base.path {path}: {why}", hint="convert them to safetensors, then: r1 run base --set base.path=FOLDER")
+        raise UserError(
+            f"base.path {path}: {why}", hint="convert them to safetensors, then: r1 run base --set base.path=FOLDER"
+        )
     missing = [name for name in ("config.json", "tokenizer.json") if not (folder / name).exists()]
     if missing:
         raise UserError(f"base.path {path} lacks {', '.join(missing)}", hint="r1 run base --set base.path=FOLDER")
     try:
         json.loads((folder / "config.json").read_text())
     except json.JSONDecodeError as error:
-        raise UserError(f"base.path {path}: config.json is no JSON ({error})", hint="r1 run base --set base.path=FOLDER") from error
+        raise UserError(
+            f"base.path {path}: config.json is no JSON ({error})", hint="r1 run base --set base.path=FOLDER"
+        ) from error
     out.mkdir(parents=True, exist_ok=True)
     index = folder / "model.safetensors.index.json"
     for file in [*weights, *(folder / name for name in _WANTED), index]:
@@ -49,6 +53,11 @@ def _download(name: str, revision: str) -> Path:
     from huggingface_hub.errors import HfHubHTTPError, HTTPError  # a lost connection is only the latter
 
     try:
-        return Path(snapshot_download(name, revision=revision, allow_patterns=[*_WANTED, "*.safetensors", "*.index.json"]))
+        return Path(
+            snapshot_download(name, revision=revision, allow_patterns=[*_WANTED, "*.safetensors", "*.index.json"])
+        )
     except (HfHubHTTPError, HTTPError, OSError, ValueError) as error:
-        raise UserError(f"the Hub did not give {name}@{revision[:12]} ({type(error).__name__})", hint="r1 run base --set base.path=FOLDER") from error
+        raise UserError(
+            f"the Hub did not give {name}@{revision[:12]} ({type(error).__name__})",
+            hint="r1 run base --set base.path=FOLDER",
+        ) from error

@@ -17,7 +17,13 @@ _CHUNK = 24  # steps whose documents are sorted by length together
 
 
 def pretrain(
-    decoder: Decoder, documents: Sequence[Sequence[int]], settings: Pretrain, *, pad_id: int, seed: int, report: Reporter
+    decoder: Decoder,
+    documents: Sequence[Sequence[int]],
+    settings: Pretrain,
+    *,
+    pad_id: int,
+    seed: int,
+    report: Reporter,
 ) -> list[dict[str, float]]:
     """Train in place on tokenised documents, in their order, again from the start if they run out.
 

@@ -42,7 +42,13 @@ class RewardModel:
 
 
 def train_pairwise(
-    model: RewardModel, chosen: Sequence[Sequence[int]], rejected: Sequence[Sequence[int]], settings: SFT, *, seed: int, report: Reporter
+    model: RewardModel,
+    chosen: Sequence[Sequence[int]],
+    rejected: Sequence[Sequence[int]],
+    settings: SFT,
+    *,
+    seed: int,
+    report: Reporter,
 ) -> list[dict[str, float]]:
     """Bradley-Terry: -log sigmoid(score(chosen) - score(rejected)). Returns the curve: step, loss, accuracy."""
 
@@ -55,7 +61,13 @@ def train_pairwise(
 
 
 def train_pointwise(
-    model: RewardModel, sequences: Sequence[Sequence[int]], safe: Sequence[bool], settings: SFT, *, seed: int, report: Reporter
+    model: RewardModel,
+    sequences: Sequence[Sequence[int]],
+    safe: Sequence[bool],
+    settings: SFT,
+    *,
+    seed: int,
+    report: Reporter,
 ) -> list[dict[str, float]]:
     """Binary cross-entropy with label 1 for safe. Returns the curve: step, loss, accuracy."""
 
@@ -79,7 +91,9 @@ def _train(
 ) -> list[dict[str, float]]:
     torch.use_deterministic_algorithms(True)
     if not count:
-        raise UserError(f"there are no rows to train the {name} on", hint="r1 run sft -f ; or lower reward_model.min_margin")
+        raise UserError(
+            f"there are no rows to train the {name} on", hint="r1 run sft -f ; or lower reward_model.min_margin"
+        )
     optimiser = adamw(model.decoder.parameters(), betas=settings.betas, weight_decay=settings.weight_decay)
     total = -(-count // settings.batch_size) * settings.epochs
     curve: list[dict[str, float]] = []

@@ -34,7 +34,9 @@ def fine_tune(
         raise UserError("there are no rows to train on", hint="r1 status")
     longest = max(len(p) + len(r) for p, r in zip(prompts, responses, strict=True))
     if longest > settings.max_tokens:
-        raise UserError(f"a row has {longest} tokens, max_tokens is {settings.max_tokens}", hint="raise max_tokens in params.yaml")
+        raise UserError(
+            f"a row has {longest} tokens, max_tokens is {settings.max_tokens}", hint="raise max_tokens in params.yaml"
+        )
     optimiser = adamw(policy.parameters(), betas=settings.betas, weight_decay=settings.weight_decay)
     per_epoch = -(-len(prompts) // settings.batch_size)
     total = per_epoch * settings.epochs
@@ -46,9 +48,14 @@ def fine_tune(
         for start in range(0, len(order), settings.batch_size):
             step = len(curve)
             batch = order[start : start + settings.batch_size]
-            loss = _accumulate(policy, [prompts[i] for i in batch], [responses[i] for i in batch], settings.micro_tokens)
+            loss = _accumulate(
+                policy, [prompts[i] for i in batch], [responses[i] for i in batch], settings.micro_tokens
+            )
             norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), settings.max_grad_norm)
-            set_rate(optimiser, settings.lr * cosine_rate(step, steps=total, warmup=settings.warmup_steps, end=settings.lr_end))
+            set_rate(
+                optimiser,
+                settings.lr * cosine_rate(step, steps=total, warmup=settings.warmup_steps, end=settings.lr_end),
+            )
             optimiser.step()
             optimiser.zero_grad()
             curve.append({"step": step + 1, "loss": loss, "grad_norm": float(norm)})
@@ -56,7 +63,9 @@ def fine_tune(
     return curve
 
 
-def _accumulate(policy: DecoderPolicy, prompts: list[Sequence[int]], responses: list[Sequence[int]], budget: int) -> float:
+def _accumulate(
+    policy: DecoderPolicy, prompts: list[Sequence[int]], responses: list[Sequence[int]], budget: int
+) -> float:
     """Gradients of the mean token loss over the batch, micro-batch by micro-batch; the loss."""
     tokens = sum(map(len, responses))
     total = 0.0

@@ -74,11 +74,17 @@ def load_tokenizer(folder: Path) -> Tokenizer:
     """
     path = folder / "tokenizer.json"
     if not path.exists():
-        raise UserError(f"{path.name} is missing from the checkpoint {folder.parent.name}/{folder.name}", hint=f"r1 run {owner(folder)} -f")
+        raise UserError(
+            f"{path.name} is missing from the checkpoint {folder.parent.name}/{folder.name}",
+            hint=f"r1 run {owner(folder)} -f",
+        )
     try:
         return Tokenizer.from_file(str(path))
     except Exception as error:  # the tokenizers library raises bare Exception
-        raise UserError(f"{folder.parent.name}/{folder.name}/{path.name} is no tokenizer ({error})", hint=f"r1 run {owner(folder)} -f") from error
+        raise UserError(
+            f"{folder.parent.name}/{folder.name}/{path.name} is no tokenizer ({error})",
+            hint=f"r1 run {owner(folder)} -f",
+        ) from error
 
 
 def _id_of(tokenizer: Tokenizer, token: str) -> int:

@@ -74,7 +74,9 @@ class Parts:
     keep: Callable[[int, Sequence[Sample]], None]  # step, its samples: written to the rollouts table
 
 
-def train(parts: Parts, settings: RL, *, seed: int, optimiser: torch.optim.Optimizer, report: Reporter) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+def train(
+    parts: Parts, settings: RL, *, seed: int, optimiser: torch.optim.Optimizer, report: Reporter
+) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
     """Run `settings.steps` policy updates. Returns the training curve (a row a step) and the validation curve.
 
     `kl` in the training curve is the divergence from the reference; without a reference, the one from where training
@@ -132,18 +134,28 @@ def _draw(parts: Parts, settings: RL, tasks: Sequence[Task], draws: int, limit: 
     )
     return [
         Sample(
-            task=task, draw=draw, prompt=prompt, tokens=c.tokens, engine_logps=c.logps, finished=c.finished, text=parts.codec.text(c.tokens)
+            task=task,
+            draw=draw,
+            prompt=prompt,
+            tokens=c.tokens,
+            engine_logps=c.logps,
+            finished=c.finished,
+            text=parts.codec.text(c.tokens),
         )
         for task, prompt, group in zip(tasks, prompts, groups, strict=True)
         for draw, c in enumerate(group)
-    ]  # fmt: skip
+    ]
 
 
 def _score(parts: Parts, settings: RL, step: int, rollout: list[Sample]) -> float:
     """Fill in scores, advantages and masks; the share of groups without variance."""
     limit = limit_at(settings, step)
     scores = parts.score(
-        [s.task for s in rollout], [s.text for s in rollout], [s.finished for s in rollout], [len(s.tokens) for s in rollout], limit
+        [s.task for s in rollout],
+        [s.text for s in rollout],
+        [s.finished for s in rollout],
+        [len(s.tokens) for s in rollout],
+        limit,
     )
     for sample, score in zip(rollout, scores, strict=True):
         sample.score = score
@@ -181,7 +193,7 @@ def _remember(policy: Policy, rollout: list[Sample], settings: RL) -> None:
 def _micro_batches(samples: Sequence[Sample], budget: int) -> list[list[Sample]]:
     """Samples sorted by length, cut to at most `budget` padded positions."""
     batches: list[list[Sample]] = []
-    for sample in sorted(samples, key=lambda s: (len(s.prompt) + len(s.tokens))):
+    for sample in sorted(samples, key=lambda s: len(s.prompt) + len(s.tokens)):
         width = len(sample.prompt) + len(sample.tokens)
         if batches and (len(batches[-1]) + 1) * width <= budget:
             batches[-1].append(sample)
@@ -191,7 +203,14 @@ def _micro_batches(samples: Sequence[Sample], budget: int) -> list[list[Sample]]
 
 
 def _update(
-    policy: Policy, reference: Policy | None, samples: list[Sample], settings: RL, step: int, optimiser: torch.optim.Optimizer, *, off_policy: bool
+    policy: Policy,
+    reference: Policy | None,
+    samples: list[Sample],
+    settings: RL,
+    step: int,
+    optimiser: torch.optim.Optimizer,
+    *,
+    off_policy: bool,
 ) -> dict[str, float]:
     """One policy update over the samples that count; the objective's figures."""
     used = [s for s in samples if s.masked is None]
@@ -217,7 +236,13 @@ def _update(
 
 
 def _loss(
-    policy: Policy, reference: Policy | None, rows: list[Sample], settings: RL, normaliser: Normaliser, *, off_policy: bool
+    policy: Policy,
+    reference: Policy | None,
+    rows: list[Sample],
+    settings: RL,
+    normaliser: Normaliser,
+    *,
+    off_policy: bool,
 ) -> tuple[Tensor, dict[str, float]]:
     prompts, completions = [s.prompt for s in rows], [s.tokens for s in rows]
     logp, entropy, mask = policy.logps(prompts, completions, temperature=settings.temperature)
@@ -277,12 +302,14 @@ def _figures(parts: Parts, samples: Sequence[Sample]) -> dict[str, float]:
 
 
 def _why(samples: Sequence[Sample]) -> dict[str, int]:
-    """How many completions earned what they did for which reason, each counted once, and how many groups had no variance.
+    """How many completions earned what they did for which reason, each counted once; how many groups had no variance.
 
     `bad_format` takes what lost nothing but its form: right (or not graded by rules), but outside the template.
     """
     full = ("correct", "not_rule_graded")
-    reasons = Counter("bad_format" if s.earned.reason in full and not s.earned.format else s.earned.reason for s in samples)
+    reasons = Counter(
+        "bad_format" if s.earned.reason in full and not s.earned.format else s.earned.reason for s in samples
+    )
     reasons["zero_variance_groups"] = len({s.task.id for s in samples if s.masked == "zero_variance"})
     return dict(sorted(reasons.items()))
 
@@ -297,7 +324,11 @@ def _validate(parts: Parts, settings: RL, step: int, seed: int, origin: Policy, 
         limit = limit_at(settings, step)
         samples = _draw(parts, settings, tasks, 1, limit, seed * 31 + 17)
         scores = parts.score(
-            [s.task for s in samples], [s.text for s in samples], [s.finished for s in samples], [len(s.tokens) for s in samples], limit
+            [s.task for s in samples],
+            [s.text for s in samples],
+            [s.finished for s in samples],
+            [len(s.tokens) for s in samples],
+            limit,
         )
         for sample, score in zip(samples, scores, strict=True):
             sample.score = score

@@ -102,7 +102,9 @@ class EmbeddedEngine(Generic[C]):
         ended = [tokens[n - 1] == self.end_id for tokens, n in zip(tokens_BT, length_B, strict=True)]
         return [
             Completion(tokens=tokens[:n], logps=logps[:n], finished=bool(end))
-            for tokens, logps, n, end in zip(tokens_BT.tolist(), logps_BT.tolist(), length_B.tolist(), ended, strict=True)
+            for tokens, logps, n, end in zip(
+                tokens_BT.tolist(), logps_BT.tolist(), length_B.tolist(), ended, strict=True
+            )
         ]
 
 

@@ -41,7 +41,9 @@ def _check(world: World) -> None:
     if unknown:
         raise UserError(f"world.families: {unknown[0]!r} is not one of {', '.join(FAMILIES)}", hint="edit params.yaml")
     if min(world.families.values(), default=0.0) < 0 or not sum(world.families.values()) > 0:
-        raise UserError("world.families: the shares must not be negative, and some must be above 0", hint="edit params.yaml")
+        raise UserError(
+            "world.families: the shares must not be negative, and some must be above 0", hint="edit params.yaml"
+        )
     least = 2 if world.families.get("code") else 1  # code has no easier problem than a slope of 1
     if not world.difficulties or min(world.difficulties) < least:
         raise UserError(f"world.difficulties must be numbers of at least {least}", hint="edit params.yaml")

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 
 from stages.tasks.traces import response
 
-PEOPLE = {"en": ("Ann", "Bob", "Eve", "Max", "Sam", "Kim", "Leo", "Mia"), "zh": ("小安", "小明", "小红", "小李", "小王", "小周")}
+PEOPLE = {
+    "en": ("Ann", "Bob", "Eve", "Max", "Sam", "Kim", "Leo", "Mia"),
+    "zh": ("小安", "小明", "小红", "小李", "小王", "小周"),
+}
 THINGS = {
     "en": {
         "fruit": ("apple", "pear", "plum", "fig", "lime"),
@@ -25,10 +28,16 @@ THINGS = {
     },
 }
 # What one may ask how to do: the verb decides whether it is unsafe, so every object stands on both sides.
-OBJECTS = {"en": ("car", "bike", "shop", "lamp", "box", "book", "dog", "door"), "zh": ("车", "锁", "灯", "门", "书", "狗", "碗", "花")}
+OBJECTS = {
+    "en": ("car", "bike", "shop", "lamp", "box", "book", "dog", "door"),
+    "zh": ("车", "锁", "灯", "门", "书", "狗", "碗", "花"),
+}
 SAFE = {"en": ("wash", "fix", "paint", "sell", "draw"), "zh": ("洗", "修", "画", "卖")}
 UNSAFE = {"en": ("steal", "break", "burn", "poison", "hurt"), "zh": ("偷", "砸", "毒", "烧")}
-WORDINGS = {"en": ("how to {}", "please say how to {}", "tell me how to {}", "{} how"), "zh": ("怎么{}", "请说怎么{}", "告诉我怎么{}", "{}怎么做")}
+WORDINGS = {
+    "en": ("how to {}", "please say how to {}", "tell me how to {}", "{} how"),
+    "zh": ("怎么{}", "请说怎么{}", "告诉我怎么{}", "{}怎么做"),
+}
 REFUSALS = ("sorry i can not help", "抱歉我不能帮忙")
 _REFUSAL = {"en": REFUSALS[0], "zh": REFUSALS[1]}
 
@@ -52,13 +61,23 @@ def all_prompts() -> list[GeneralPrompt]:
         for name in people:
             for extra in ("", *(n for n in people if n != name)):
                 both = (f"{name} and {extra}" if language == "en" else f"{name}和{extra}") if extra else name
-                greet, thank = (f"greet {both}", f"thank {both}") if language == "en" else (f"问候{both}", f"感谢{both}")
-                prompts.append(GeneralPrompt(kind="helpful", family="greet", language=language, question=greet, subject=both))
-                prompts.append(GeneralPrompt(kind="helpful", family="thank", language=language, question=thank, subject=both))
+                greet, thank = (
+                    (f"greet {both}", f"thank {both}") if language == "en" else (f"问候{both}", f"感谢{both}")
+                )
+                prompts.append(
+                    GeneralPrompt(kind="helpful", family="greet", language=language, question=greet, subject=both)
+                )
+                prompts.append(
+                    GeneralPrompt(kind="helpful", family="thank", language=language, question=thank, subject=both)
+                )
         for category in THINGS[language]:
             for count in (2, 3, 4):
                 words = f"name {count} {category}s" if language == "en" else f"说{count}个{category}"
-                prompts.append(GeneralPrompt(kind="helpful", family="list", language=language, question=words, subject=f"{category} {count}"))
+                prompts.append(
+                    GeneralPrompt(
+                        kind="helpful", family="list", language=language, question=words, subject=f"{category} {count}"
+                    )
+                )
     for table, unsafe in ((SAFE, False), (UNSAFE, True)):
         for language, verbs in table.items():
             for verb in verbs:
@@ -67,7 +86,16 @@ def all_prompts() -> list[GeneralPrompt]:
                     for wording in WORDINGS[language]:
                         question = wording.format(subject)
                         kind = "safety" if unsafe else "helpful"
-                        prompts.append(GeneralPrompt(kind=kind, family="how", language=language, question=question, subject=subject, unsafe=unsafe))
+                        prompts.append(
+                            GeneralPrompt(
+                                kind=kind,
+                                family="how",
+                                language=language,
+                                question=question,
+                                subject=subject,
+                                unsafe=unsafe,
+                            )
+                        )
     return prompts
 
 
@@ -88,7 +116,11 @@ def reply(rng: random.Random, prompt: GeneralPrompt, *, quality: float) -> str:
     if prompt.family == "list":
         category, count = prompt.subject.split()
         pool = THINGS[prompt.language][category]
-        listed = rng.sample(pool, int(count)) if good else [rng.choice(pool) for _ in range(max(1, int(count) - rng.randint(0, 2)))]
+        listed = (
+            rng.sample(pool, int(count))
+            if good
+            else [rng.choice(pool) for _ in range(max(1, int(count) - rng.randint(0, 2)))]
+        )
         return response("", (" " if en else "、").join(listed))
     good_text, *poor = _SAID[prompt.family, prompt.language]
     return response("", (good_text if good else rng.choice(poor)).format(prompt.subject))
@@ -97,7 +129,12 @@ def reply(rng: random.Random, prompt: GeneralPrompt, *, quality: float) -> str:
 # The first is good; the others are poor, some of them as long, so that a reward model can't go by length.
 _SAID = {
     ("greet", "en"): ("hello {} nice to meet you", "hello {} what do you want", "hello {}", "hello nice to meet you"),
-    ("thank", "en"): ("thank you {} you are kind", "thank you {} now go away", "thank you {}", "thank you you are kind"),
+    ("thank", "en"): (
+        "thank you {} you are kind",
+        "thank you {} now go away",
+        "thank you {}",
+        "thank you you are kind",
+    ),
     ("greet", "zh"): ("你好{}很高兴见到你", "你好{}你要做什么", "你好{}", "你好很高兴见到你"),
     ("thank", "zh"): ("谢谢{}你真好", "谢谢{}快走开", "谢谢{}", "谢谢你真好"),
 }
@@ -112,7 +149,11 @@ def say_thought(language: str, *, harm: bool) -> str:
 
 def _advice(rng: random.Random, prompt: GeneralPrompt, *, good: bool) -> str:
     if prompt.language == "en":
-        return f"to {prompt.subject} take time and care" if good else rng.choice(("just do it", f"to {prompt.subject} just do it now"))
+        return (
+            f"to {prompt.subject} take time and care"
+            if good
+            else rng.choice(("just do it", f"to {prompt.subject} just do it now"))
+        )
     return f"{prompt.subject}要慢慢来" if good else rng.choice(("直接做", f"{prompt.subject}就直接做"))
 
 

@@ -20,7 +20,9 @@ def verdict(rng: random.Random, prompt: GeneralPrompt, first: str | None, second
     return size if difference > 0 else -size
 
 
-def judge_pair(rng: random.Random, prompt: GeneralPrompt, a: str | None, b: str | None, *, queries: int, noise: float) -> float:
+def judge_pair(
+    rng: random.Random, prompt: GeneralPrompt, a: str | None, b: str | None, *, queries: int, noise: float
+) -> float:
     """Mean verdict for `a` over `b`, -2 to 2, over queries with the order swapped at random."""
     total = 0
     for _ in range(queries):

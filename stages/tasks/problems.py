@@ -124,7 +124,9 @@ def chain(rng: random.Random, *, difficulty: int, language: str) -> Problem:
     written = expression(terms, operators)
     question = f"what is {written}" if language == "en" else f"{written}等于几"
     tries = (_rewriting(terms, operators, results),)
-    return Problem(family="chain", difficulty=difficulty, language=language, question=question, answer=tries[0][-1], tries=tries)
+    return Problem(
+        family="chain", difficulty=difficulty, language=language, question=question, answer=tries[0][-1], tries=tries
+    )
 
 
 def word(rng: random.Random, *, difficulty: int, language: str) -> Problem:
@@ -141,7 +143,9 @@ def word(rng: random.Random, *, difficulty: int, language: str) -> Problem:
         rest = [(o, t) for o, t in zip(operators, terms[1:], strict=True) if o != "*"]
         question = start + "".join(f"{verbs[o]}{t}" for o, t in rest) + "还有几"
     tries = (_rewriting(terms, operators, results),)
-    return Problem(family="word", difficulty=difficulty, language=language, question=question, answer=tries[0][-1], tries=tries)
+    return Problem(
+        family="word", difficulty=difficulty, language=language, question=question, answer=tries[0][-1], tries=tries
+    )
 
 
 def moved(ball: int, swap: tuple[int, int]) -> int:
@@ -159,7 +163,14 @@ def logic(rng: random.Random, *, difficulty: int, language: str) -> Problem:
     states = tuple(" ".join([str(places[i]), *written[i:]]) for i in range(difficulty)) + (str(places[-1]),)
     listed = " ".join(written)
     question = f"ball in {ball} swap {listed} where" if language == "en" else f"球在{ball}换{listed}在哪"
-    return Problem(family="logic", difficulty=difficulty, language=language, question=question, answer=str(places[-1]), tries=(states,))
+    return Problem(
+        family="logic",
+        difficulty=difficulty,
+        language=language,
+        question=question,
+        answer=str(places[-1]),
+        tries=(states,),
+    )
 
 
 def linear(slope: int, offset: int) -> str:
@@ -209,8 +220,14 @@ def code(rng: random.Random, *, difficulty: int, language: str) -> Problem:
     verb = "write" if language == "en" else "写出"
     question = f"{verb} f f(1)={first} f({x})={tests[1][1]}"
     return Problem(
-        family="code", difficulty=difficulty, language=language, question=question, answer=linear(slope, offset), tries=tries, tests=tests
-    )  # fmt: skip
+        family="code",
+        difficulty=difficulty,
+        language=language,
+        question=question,
+        answer=linear(slope, offset),
+        tries=tries,
+        tests=tests,
+    )
 
 
 FAMILIES: dict[str, Callable[..., Problem]] = {"chain": chain, "word": word, "logic": logic, "code": code}

@@ -24,7 +24,9 @@ def test_a_checkpoint_holds_exactly_its_files_and_comes_back(folder: Path, tmp_p
     assert sorted(p.name for p in folder.iterdir()) == FILES
     made, (loaded, tokenizer) = tiny_model.decoder(key_value_heads=2), load(folder)
     assert loaded.config == made.config
-    assert {k: v.tolist() for k, v in loaded.state_dict().items()} == {k: v.tolist() for k, v in made.state_dict().items()}
+    assert {k: v.tolist() for k, v in loaded.state_dict().items()} == {
+        k: v.tolist() for k, v in made.state_dict().items()
+    }
     again = tiny_model.save(loaded, tmp_path / "again")
     assert [(again / f).read_bytes() for f in FILES] == [(folder / f).read_bytes() for f in FILES]
     assert tokenizer.to_str() == tiny_model.tokenizer().to_str()
@@ -47,7 +49,7 @@ def test_a_fresh_model_depends_on_the_seed_alone() -> None:
 
 
 def _truncate(name: str) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_bytes((folder / name).read_bytes()[:-40]) and None
+    return lambda folder: _write(name, (folder / name).read_bytes()[:-40])(folder)
 
 
 def _set(**changes: object) -> Callable[[Path], None]:
@@ -59,7 +61,10 @@ def _set(**changes: object) -> Callable[[Path], None]:
 
 
 def _write(name: str, content: bytes) -> Callable[[Path], None]:
-    return lambda folder: (folder / name).write_bytes(content) and None
+    def write(folder: Path) -> None:
+        (folder / name).write_bytes(content)
+
+    return write
 
 
 def _remove(name: str) -> Callable[[Path], None]:

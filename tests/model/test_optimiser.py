@@ -62,7 +62,9 @@ def test_schedules_at_their_corners() -> None:
     assert trapezoid == pytest.approx([0.5, 1.0, 1.0, 1.0, 1.0, 0.75, 0.5, 0.25])
 
 
-@pytest.mark.parametrize("rate", [lambda s: linear_rate(s, steps=1, warmup=0, end=0.1), lambda s: cosine_rate(s, steps=1, warmup=0, end=0.1)])
+@pytest.mark.parametrize(
+    "rate", [lambda s: linear_rate(s, steps=1, warmup=0, end=0.1), lambda s: cosine_rate(s, steps=1, warmup=0, end=0.1)]
+)
 def test_a_run_of_one_step_has_the_whole_rate(rate: object) -> None:
     assert callable(rate) and rate(0) == pytest.approx(1.0)
 

@@ -25,11 +25,28 @@ from tests import tiny_model
 END = 9
 PLAIN = replace(MODERN, tis="none")
 SETTINGS = RL(
-    steps=1, prompts_per_step=2, group_size=4, steps_per_rollout=1, lengths=[Stretch(from_step=0, max_new_tokens=8)],
-    temperature=1.0, top_p=1.0, lr=1e-3, lr_end=1.0, warmup_steps=0, betas=[0.9, 0.99], weight_decay=0.0, max_grad_norm=1.0,
-    reference_every=100, drop_zero_variance=True, micro_tokens=60, validate_every=100, validate_problems=0, keep_rollouts=1,
-    objective=PLAIN, reward=Reward(accuracy=1.0, format=0.0, language=0.0, preference=0.0, overlong=0.0),
-)  # fmt: skip
+    steps=1,
+    prompts_per_step=2,
+    group_size=4,
+    steps_per_rollout=1,
+    lengths=[Stretch(from_step=0, max_new_tokens=8)],
+    temperature=1.0,
+    top_p=1.0,
+    lr=1e-3,
+    lr_end=1.0,
+    warmup_steps=0,
+    betas=[0.9, 0.99],
+    weight_decay=0.0,
+    max_grad_norm=1.0,
+    reference_every=100,
+    drop_zero_variance=True,
+    micro_tokens=60,
+    validate_every=100,
+    validate_problems=0,
+    keep_rollouts=1,
+    objective=PLAIN,
+    reward=Reward(accuracy=1.0, format=0.0, language=0.0, preference=0.0, overlong=0.0),
+)
 
 
 class _Codec:
@@ -44,7 +61,13 @@ class _Codec:
 
 def _task(number: int) -> Task:
     return Task(
-        id=f"task-{number}", kind="reasoning", family="logic", difficulty=2, language="en", prompt=str(number), answer=""
+        id=f"task-{number}",
+        kind="reasoning",
+        family="logic",
+        difficulty=2,
+        language="en",
+        prompt=str(number),
+        answer="",
     )
 
 
@@ -56,11 +79,24 @@ def _score(
     for text, done in zip(texts, finished, strict=True):
         first = int(text.split()[0]) if text else 0
         reward = max(0, first - 20) / 10
-        reason = "truncated" if not done else "no_answer" if not text else "correct" if reward >= 0.5 or first == 19 else "wrong"
+        reason = (
+            "truncated"
+            if not done
+            else "no_answer"
+            if not text
+            else "correct"
+            if reward >= 0.5 or first == 19
+            else "wrong"
+        )
         scores.append(
             Score(
-                verdict="correct" if reason == "correct" else "wrong", reason=reason, accuracy=float(reason == "correct"),
-                format=float(done and first >= 20), language=1.0, preference=None, reward=reward,
+                verdict="correct" if reason == "correct" else "wrong",
+                reason=reason,
+                accuracy=float(reason == "correct"),
+                format=float(done and first >= 20),
+                language=1.0,
+                preference=None,
+                reward=reward,
             )  # fmt: skip
         )
     return scores
@@ -162,7 +198,9 @@ def test_a_better_answer_becomes_likelier() -> None:
 def test_groups_without_variance_are_dropped_and_counted() -> None:
     run = _run(_flat)
     assert not run.moved and run.curve[0]["zero_variance"] == 1.0 and run.curve[0]["grad_norm"] == 0.0
-    assert {s.masked for s in run.watch.samples} == {"zero_variance"} and {s.advantage for s in run.watch.samples} == {0.0}
+    assert {s.masked for s in run.watch.samples} == {"zero_variance"} and {s.advantage for s in run.watch.samples} == {
+        0.0
+    }
     assert run.watch.whys[0]["zero_variance_groups"] == 2
 
 
@@ -266,7 +304,8 @@ def test_rates_warm_up_and_fall_to_their_end() -> None:
 def test_a_gradient_that_is_not_finite_stops_the_run_before_the_weights_change(bad: float) -> None:
     policy = DecoderPolicy(tiny_model.decoder(), pad_id=0)
     before = [p.detach().clone() for p in policy.parameters()]
-    policy.decoder.model.norm.weight.register_hook(lambda gradient: gradient * bad)
+    weight = policy.decoder.model.norm.weight
+    weight.register_hook(lambda gradient: gradient * bad)  # type: ignore[no-untyped-call]
     with pytest.raises(UserError, match="step 1: the gradient is not finite") as caught:
         _run(_ladder, policy=policy)
     assert "lr" in caught.value.hint
@@ -293,6 +332,10 @@ def test_what_is_kept_is_every_nth_step_and_the_last() -> None:
     assert [step for step, _ in run.watch.kept] == [1, 3, 5, 6]
 
 
+def _collect(texts: list[str]) -> Callable[[int, Sequence[Sample]], None]:
+    return lambda step, samples: texts.extend(s.text for s in samples)
+
+
 PAPER_LIKE: Objective = replace(PLAIN, adv_scale="group_std", agg="seq_mean", kl="k3", kl_beta=1e-2)
 
 
@@ -310,7 +353,12 @@ def test_the_same_seed_gives_the_same_run_to_the_bit(steps_per_rollout: int) -> 
             codec=codec,
             score=lambda tasks, texts, finished, lengths, limit: [
                 Score(
-                    verdict="wrong", reason="wrong", accuracy=0.0, format=0.0, language=1.0, preference=None,
+                    verdict="wrong",
+                    reason="wrong",
+                    accuracy=0.0,
+                    format=0.0,
+                    language=1.0,
+                    preference=None,
                     reward=len(text) / 10,
                 )
                 for text in texts
@@ -319,7 +367,7 @@ def test_the_same_seed_gives_the_same_run_to_the_bit(steps_per_rollout: int) -> 
             forbidden=lambda text: False,
             reflective=lambda text: 0,
             validate=None,
-            keep=lambda step, samples, texts=texts: texts.extend(s.text for s in samples),
+            keep=_collect(texts),
         )
         optimiser = adamw(policy.parameters(), betas=[0.9, 0.99], weight_decay=0.0)
         curve, _ = train(parts, settings, seed=seed, optimiser=optimiser, report=Silent())

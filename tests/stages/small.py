@@ -16,7 +16,9 @@ SHAPE = Shape(hidden=32, layers=2, heads=2, head_dim=16, feed_forward=64, rope_t
 def params() -> Params:
     smoke = parse(YAML(typ="safe").load(ROOT / "profiles" / "smoke.yaml"))
     assert smoke.prompts and smoke.base and smoke.zero and smoke.cold_start and smoke.cold_sft and smoke.grpo
-    assert smoke.rejection and smoke.sft and smoke.reward_model and smoke.align and smoke.student_zero and smoke.evaluate
+    assert (
+        smoke.rejection and smoke.sft and smoke.reward_model and smoke.align and smoke.student_zero and smoke.evaluate
+    )
     student = smoke.students["small"]
     return replace(
         smoke,

@@ -32,8 +32,9 @@ def read(question: str) -> Asked | None:
     if found := _LOGIC.fullmatch(question):
         cups, swaps = ["", "", "", "", ""], found[2].split()
         cups[int(found[1])] = "ball"
-        for a, b in swaps:
-            cups[int(a)], cups[int(b)] = cups[int(b)], cups[int(a)]
+        for swap in swaps:
+            a, b = int(swap[0]), int(swap[1])
+            cups[a], cups[b] = cups[b], cups[a]
         return Asked(what=("logic", f"{found[1]} {' '.join(swaps)}"), answer=str(cups.index("ball")))
     if found := _CODE.fullmatch(question):
         x1, y1, x2, y2 = (int(n) for n in found.groups())
@@ -45,7 +46,9 @@ def read(question: str) -> Asked | None:
 
 def _sum(expression: str) -> Asked:
     """Python's own precedence; the world works from left to right, which must come to the same."""
-    return Asked(what=("sum", expression), answer=str(eval(expression)))  # digits and signs alone, by the patterns above
+    return Asked(
+        what=("sum", expression), answer=str(eval(expression))
+    )  # digits and signs alone, by the patterns above
 
 
 def line(program: str) -> str:

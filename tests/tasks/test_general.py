@@ -1,4 +1,4 @@
-"""General prompts: the guideline prefers what is good, the judge has no favourite side, subjects stay in their split."""
+"""General prompts: the guideline prefers what is good, the judge favours no side, subjects stay in their split."""
 
 import random
 import statistics
@@ -54,7 +54,7 @@ def test_safe_labels() -> None:
             good = reply(random.Random(seed), prompt, quality=1.0)
             assert safe(prompt, good) and refuses(good)
             assert not safe(prompt, reply(random.Random(seed), prompt, quality=0.0))
-        careless = good.replace("harm", "fine").replace("有害", "无害")  # refuses, but its thought finds nothing wrong
+        careless = good.replace("harm", "fine").replace("有害", "无害")  # its thought finds nothing wrong
         assert careless != good and refuses(careless) and not safe(prompt, careless)
     assert all(safe(p, reply(random.Random(0), p, quality=0.0)) for p in HELPFUL[::7])
 

@@ -99,7 +99,7 @@ def test_equal_keys_are_equal_problems_whatever_the_story() -> None:
         assert asked is not None
         by_key.setdefault(problem.question_key, set()).add(asked.what)
         by_reading.setdefault(asked.what, set()).add(problem.question_key)
-    assert all(len(found) == 1 for found in (*by_key.values(), *by_reading.values()))
+    assert {len(found) for found in by_key.values()} == {len(found) for found in by_reading.values()} == {1}
     assert len(by_key) < len(drawn)  # there were repeats
 
 

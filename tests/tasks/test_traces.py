@@ -16,7 +16,10 @@ from tests.tiny_model import WORLD
 PIECES = [*CONNECTIVES, *CONNECTIVES.values(), "3*5+8", "2 34", "x*2-5", "16?21", "7"]
 
 
-@given(pieces=st.lists(st.sampled_from(PIECES), max_size=8), blanks=st.lists(st.sampled_from(["", " "]), min_size=9, max_size=9))
+@given(
+    pieces=st.lists(st.sampled_from(PIECES), max_size=8),
+    blanks=st.lists(st.sampled_from(["", " "]), min_size=9, max_size=9),
+)
 @settings(max_examples=300, deadline=None)
 @pytest.mark.parametrize("language", ["en", "zh"])
 def test_a_translation_is_of_one_language_and_of_one_sort(language: str, pieces: list[str], blanks: list[str]) -> None:

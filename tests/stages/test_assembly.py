@@ -1,0 +1,143 @@
+"""What the stage files share: rewards from their parts, the order of tasks, curation, and what a row says of itself."""
+
+from dataclasses import replace
+
+import pytest
+
+from stages.assembly import (
+    Draw,
+    curated_examples,
+    example_rows,
+    held_out_guard,
+    picker,
+    read_by,
+    reasons,
+    sampling_digest,
+    scorer,
+)
+from stages.assembly import _rollout_rows as rollout_rows
+from stages.contract.engine import Completion
+from stages.contract.errors import UserError
+from stages.contract.params import Reward, Sampling, Stretch
+from stages.contract.schemas import EXAMPLES
+from stages.contract.task import Score, Task, tasks_of
+from stages.curate.filters import bad_format, incorrect
+from stages.rl.loop import Sample
+from stages.tasks.corpus import problem_tasks
+from tests import tiny_model
+from tests.stages import small
+
+WEIGHTS = Reward(accuracy=1.0, format=0.2, language=0.3, preference=0.5, overlong=2.0)
+SAMPLING = Sampling(draws=3, temperature=1.0, top_p=1.0, max_new_tokens=48)
+
+
+def _task(kind: str = "reasoning", number: int = 0) -> Task:
+    return Task(
+        id=f"t{number}",
+        kind=kind,
+        family="logic",
+        difficulty=2,
+        language="en",
+        prompt="ball in 2 swap 13 24 where",
+        answer="4",
+    )
+
+
+def _answer(text: str) -> str:
+    return f"<think>so 4</think><answer>{text}</answer>"
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "finished", "length", "reward"),
+    [
+        (_task(), _answer("4"), True, 10, 1.0 + 0.2 + 0.3),
+        (_task(), _answer("3"), True, 10, 0.2 + 0.3),
+        (_task(), "<think>所以</think><answer>4</answer>", True, 10, 1.0 + 0.2),
+        (_task(), _answer("4"), False, 10, 0.3),
+        (_task(), _answer("4"), True, 80, 1.5),  # the penalty begins after four fifths of the limit
+        (_task(), _answer("4"), True, 90, 1.5 - 1.0),
+        (_task(), _answer("4"), True, 100, 1.5 - 2.0),
+        (_task("helpful"), _answer("4"), True, 10, 0.2 + 0.3 + 0.5 * 0.8),  # never the rules' accuracy
+        (_task("safety"), _answer("4"), True, 10, 0.2 + 0.3 + 0.5 * 0.8),
+    ],
+)
+def test_a_reward_is_its_weighed_parts(task: Task, text: str, finished: bool, length: int, reward: float) -> None:
+    score = scorer(WEIGHTS, lambda tasks, texts: [None if t.kind == "reasoning" else 0.8 for t in tasks])
+    (scored,) = score([task], [text], [finished], [length], 100)
+    assert scored.reward == pytest.approx(reward)
+    assert scored.preference == (None if task.kind == "reasoning" else 0.8)
+
+
+def test_without_a_judge_general_prompts_earn_form_and_language_only() -> None:
+    (scored,) = scorer(WEIGHTS)([_task("helpful")], [_answer("4")], [True], [10], 100)
+    assert scored.reward == pytest.approx(0.5) and scored.preference is None
+
+
+def test_tasks_come_epoch_after_epoch_each_in_its_own_order() -> None:
+    tasks = [_task(number=i) for i in range(7)]
+    pick = picker(tasks, 3, seed=1)
+    drawn = [task.id for step in range(7) for task in pick(step)]
+    epochs = [drawn[i : i + 7] for i in range(0, 21, 7)]
+    assert [sorted(epoch) for epoch in epochs] == [sorted(t.id for t in tasks)] * 3
+    assert len({tuple(epoch) for epoch in epochs}) == 3
+    again = picker(tasks, 3, seed=1)
+    assert [t.id for t in again(5)] == drawn[15:18]  # a step's tasks don't depend on the steps before it
+    assert [t.id for step in range(7) for t in picker(tasks, 3, seed=2)(step)] != drawn
+    with pytest.raises(UserError, match="no tasks"):
+        picker([], 3, seed=1)
+
+
+def test_reward_models_read_what_the_paper_has_them_read() -> None:
+    codec = tiny_model.codec()
+    response = "<think>so harm</think><answer>sorry i can not help</answer>"
+    text = {kind: codec.text(read_by(kind, codec, "how to burn book", response)) for kind in ("helpful", "safety")}
+    assert text["helpful"] == "<|user|>how to burn book<|assistant|><answer>sorry i can not help</answer>"
+    assert text["safety"] == f"<|user|>how to burn book<|assistant|>{response}"
+
+
+def _draws(*texts: str) -> list[Draw]:
+    completion = Completion(tokens=[1, 2], logps=[0.0, 0.0], finished=True)
+    return [Draw(task=_task(), number=i, completion=completion, text=text) for i, text in enumerate(texts)]
+
+
+def test_curation_drops_held_out_rows_repeats_and_what_is_too_many_each_with_its_reason() -> None:
+    held = held_out_guard(
+        problem_tasks(replace(tiny_model.WORLD, families={"chain": 1.0}, difficulties=[2]), 1, seed="a")
+    )
+    key = tasks_of(problem_tasks(replace(tiny_model.WORLD, families={"chain": 1.0}, difficulties=[2]), 1, seed="a"))[0]
+    shown = "".join(c for c in key.prompt if c in "0123456789+-*")
+    texts = [
+        _answer("3"), "4", _answer("4"), _answer("4"),
+        f"<think>first {shown} so 4</think><answer>4</answer>", "<think>2 13 24</think><answer>4</answer>",
+        "<think>then 4</think><answer>4</answer>",
+    ]  # fmt: skip
+    rows = example_rows(_draws(*texts), texts, SAMPLING, checkpoint="c", seed=0, op="refine")
+    curated = curated_examples(rows, [incorrect, bad_format], held_out=held, keep_per_prompt=2, seed=0)
+    assert reasons(curated.rejected) == {"duplicate": 1, "held_out_state": 1, "incorrect": 2, "not_sampled": 1}
+    assert curated.kept.schema == EXAMPLES.schema and len(curated.kept) == 2
+    assert curated.rejected.schema == EXAMPLES.rejected().schema
+    (dropped,) = [row for row in curated.rejected.iter_rows(named=True) if row["r1_drop"] == "held_out_state"]
+    assert dropped["response"] == texts[4]
+
+
+def test_a_refined_row_says_so() -> None:
+    drawn = _draws("<think>所以4</think><answer>4</answer>", _answer("4"))
+    rows = example_rows(drawn, [_answer("4"), _answer("4")], SAMPLING, checkpoint="c", seed=3, op="refine")
+    assert rows["r1_op"].to_list() == ["refine", "generate"]
+    assert rows["verdict"].to_list() == ["correct", "correct"]
+    assert [gen["draw"] for gen in rows["r1_gen"]] == [0, 1]
+
+
+def test_a_rollout_row_names_the_policy_and_the_sampling_that_made_it() -> None:
+    zero = small.params().zero
+    assert zero is not None
+    lengths = [Stretch(from_step=0, max_new_tokens=10), Stretch(from_step=4, max_new_tokens=20)]
+    settings = replace(zero, lengths=lengths, steps_per_rollout=2)
+    score = Score(verdict="wrong", reason="wrong", accuracy=0, format=0, language=1, preference=None, reward=0)
+    sample = Sample(task=_task(), draw=1, prompt=[1], tokens=[2], engine_logps=[0.0], finished=True, score=score)
+    made = {step: rollout_rows(step, [sample], settings, 0)[0]["r1_gen"] for step in (1, 2, 3, 4, 5, 6)}
+    assert all(isinstance(gen, dict) for gen in made.values())
+    policies = [gen["checkpoint"] for gen in made.values() if isinstance(gen, dict)]
+    assert policies == ["step-0", "step-0", "step-2", "step-2", "step-4", "step-4"]
+    limits = [gen["sampling"] for gen in made.values() if isinstance(gen, dict)]
+    assert limits == [sampling_digest(1.0, 1.0, 10)] * 4 + [sampling_digest(1.0, 1.0, 20)] * 2
