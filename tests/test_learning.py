@@ -31,10 +31,10 @@ def test_rl_from_rules_alone_teaches_a_base_model_to_think(tmp_path: Path) -> No
     assert tiny.world and tiny.base and tiny.base.pretrain and tiny.zero and tiny.prompts
     params = replace(
         tiny,
-        world=replace(tiny.world, families={"chain": 1.0, "logic": 1.0}, difficulties=[2, 3], documents=70_000),
+        world=replace(tiny.world, families={"chain": 1.0, "logic": 1.0}, difficulties=[2, 3], documents=150_000),
         prompts=replace(tiny.prompts, train=1500, validation=200, test=50),
-        base=replace(tiny.base, pretrain=replace(tiny.base.pretrain, steps=1100)),
-        zero=replace(tiny.zero, steps=40, validate_every=40, validate_problems=150),
+        base=replace(tiny.base, pretrain=replace(tiny.base.pretrain, steps=2400)),
+        zero=replace(tiny.zero, steps=50, validate_every=50, validate_problems=150),
     )
     run(prompts.main, "prompts", params, tmp_path)
     run(base.main, "base", params, tmp_path)

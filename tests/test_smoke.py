@@ -48,14 +48,22 @@ class Run:
 def clone(folder: Path) -> Path:
     """This working tree's files, as a fresh project with the smoke profile."""
     listed = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard"], cwd=ROOT, capture_output=True, text=True, check=True
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=True,
     )
     for name in listed.stdout.splitlines():
         if (ROOT / name).is_file() and not name.startswith(("dvc.lock", "data/metrics", "data/plots")):
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
             shutil.copyfile(ROOT / name, folder / name)
     shutil.copyfile(ROOT / "profiles" / "smoke.yaml", folder / "params.yaml")
-    for command in (["git", "init", "-q"], ["git", "add", "-A"], ["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "smoke"]):
+    for command in (
+        ["git", "init", "-q"],
+        ["git", "add", "-A"],
+        ["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "smoke"],
+    ):
         subprocess.run(command, cwd=folder, check=True)
     return folder
 
@@ -64,7 +72,10 @@ def clone(folder: Path) -> Path:
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     done = Run(ours=clone(tmp_path_factory.mktemp("ours")), plain=clone(tmp_path_factory.mktemp("plain")))
     env = {**os.environ, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"}
-    commands = {done.ours: [sys.executable, "-m", "r1cli", "run", "all"], done.plain: [sys.executable, "-m", "dvc", "repro"]}
+    commands = {
+        done.ours: [sys.executable, "-m", "r1cli", "run", "all"],
+        done.plain: [sys.executable, "-m", "dvc", "repro"],
+    }
     processes = [
         subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
         for folder, command in commands.items()
@@ -80,7 +91,9 @@ def test_both_ways_record_the_same_lock_to_the_byte(run: Run) -> None:
 
 
 def test_the_whole_dag_is_fresh_afterwards(run: Run) -> None:
-    said = subprocess.run([sys.executable, "-m", "r1cli", "status", "--json"], cwd=run.ours, capture_output=True, text=True, check=True)
+    said = subprocess.run(
+        [sys.executable, "-m", "r1cli", "status", "--json"], cwd=run.ours, capture_output=True, text=True, check=True
+    )
     words = {line["stage"]: line["word"] for line in json.loads(said.stdout)}
     assert set(words.values()) == {"fresh"}, words
 
