@@ -177,10 +177,10 @@ def fingerprint(inputs: Inputs, values: Values) -> str:
 
 def environment(params: Params, item: str) -> dict[str, str]:
     """The worker's environment: what would otherwise make two identical runs differ is pinned."""
-    threads = str(max(1, params.threads))
     pinned = {
-        "OMP_NUM_THREADS": threads,
-        "MKL_NUM_THREADS": threads,
+        # A stage spreads its work over `threads` itself (stages/contract/team.py): each runs single operations alone.
+        "OMP_NUM_THREADS": "1",
+        "MKL_NUM_THREADS": "1",
         "PYTHONHASHSEED": "0",
         "PYTHONUNBUFFERED": "1",
         "CUBLAS_WORKSPACE_CONFIG": ":4096:8",

@@ -6,7 +6,8 @@ Reads: data/prompts/{train,validation,test,general,general_validation}.parquet, 
 data/reward_model/{helpful,safety}. Writes: checkpoint/, rollouts.parquet, plots.
 """
 
-from stages.assembly import picker, reinforce, reward_judge, set_threads
+from stages.assembly.models import reward_judge
+from stages.assembly.training import picker, reinforce
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Params
@@ -17,7 +18,6 @@ from stages.contract.task import Task, tasks_of
 
 def main(params: Params, paths: Paths, report: Reporter) -> None:
     assert params.align is not None
-    set_threads(params)
     settings = params.align
     prompts = paths.data / "prompts"
     reasoning = tasks_of(read_table(prompts / "train.parquet", TASKS))
@@ -37,7 +37,7 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
         paths,
         report,
         start_from="sft/checkpoint",
-        judge=lambda model: reward_judge(paths.data, model.codec),
+        judge=lambda model: reward_judge(paths.data, model),
         pick=pick,
         general=tasks_of(read_table(prompts / "general_validation.parquet", TASKS)),
     )

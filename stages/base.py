@@ -3,7 +3,7 @@
 Paper: DeepSeek-V3-Base. Reads: data/prompts/corpus.parquet. Writes: checkpoint/.
 """
 
-from stages.assembly import born, set_threads
+from stages.assembly.models import born
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Params
@@ -11,8 +11,7 @@ from stages.contract.params import Params
 
 def main(params: Params, paths: Paths, report: Reporter) -> None:
     assert params.base is not None
-    set_threads(params)
-    born(params.base, paths, report, seed=params.seed, tokenizer_from=None)
+    born(params, params.base, paths, report, seed=params.seed)
 
 
 if __name__ == "__main__":

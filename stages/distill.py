@@ -3,14 +3,13 @@
 Paper: section 2.4. Reads: data/rejection/examples.parquet, data/student/STUDENT/checkpoint. Writes: checkpoint/.
 """
 
-from stages.assembly import set_threads, tune
+from stages.assembly.training import tune
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Params
 
 
 def main(params: Params, paths: Paths, report: Reporter) -> None:
-    set_threads(params)
     settings = params.students[paths.item].distill
     tune(
         params,

@@ -6,7 +6,8 @@ Reads: data/prompts/{test,general_test}.parquet, the model's checkpoint, data/re
 
 import polars as pl
 
-from stages.assembly import Draw, digest, open_model, reward_judge, sample_tasks, sampling_digest, set_threads
+from stages.assembly.models import digest, open_model, reward_judge
+from stages.assembly.rows import Draw, sample_tasks, sampling_digest
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Evaluate, Params
@@ -19,11 +20,10 @@ from stages.tasks.general import REFUSALS
 
 
 def main(params: Params, paths: Paths, report: Reporter) -> None:
-    assert params.evaluate is not None and params.rollout is not None
-    set_threads(params)
+    assert params.evaluate is not None
     settings = params.evaluate
     # The model `distill-small` is what the stage `distill@small` wrote.
-    model = open_model(paths.data / paths.item.replace("-", "/", 1) / "checkpoint", params.rollout)
+    model = open_model(paths.data / paths.item.replace("-", "/", 1) / "checkpoint", params)
     problems = tasks_of(read_table(paths.data / "prompts" / "test.parquet", TASKS))[: settings.problems or None]
     general = tasks_of(read_table(paths.data / "prompts" / "general_test.parquet", TASKS))[: settings.general or None]
     sampling = settings.sampling
@@ -33,7 +33,7 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     drawn += sample_tasks(
         model, general, sampling, draws=settings.general_draws, seed=params.seed, report=report, name="general prompts"
     )
-    preferences = reward_judge(paths.data, model.codec)([d.task for d in drawn], [d.text for d in drawn])
+    preferences = reward_judge(paths.data, model)([d.task for d in drawn], [d.text for d in drawn])
     checkpoint = digest(model.folder)
     rows = [_row(paths.item, d, p, settings, checkpoint, params.seed) for d, p in zip(drawn, preferences, strict=True)]
     scores = pl.DataFrame(rows, schema=SCORES.schema)

@@ -4,7 +4,7 @@ Paper: section 2.3.2 (stage 1, Dev2). Reads: data/prompts/{train,validation,test
 Writes: checkpoint/, rollouts.parquet, plots.
 """
 
-from stages.assembly import reinforce, set_threads
+from stages.assembly.training import reinforce
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Params
@@ -12,7 +12,6 @@ from stages.contract.params import Params
 
 def main(params: Params, paths: Paths, report: Reporter) -> None:
     assert params.grpo is not None
-    set_threads(params)
     reinforce(params, params.grpo, paths, report, start_from="cold_sft/checkpoint")
 
 

@@ -7,25 +7,16 @@ Writes: examples.parquet (+ rejected).
 """
 
 import random
+from dataclasses import replace
 
 import polars as pl
 
-from stages.assembly import (
-    curated_examples,
-    digest,
-    example_rows,
-    fitting,
-    held_out_guard,
-    open_model,
-    reasons,
-    sample_tasks,
-    set_threads,
-)
+from stages.assembly.rows import sampled_examples, write_examples
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Params
 from stages.contract.schemas import EXAMPLES, TASKS
-from stages.contract.tables import read_table, write_table
+from stages.contract.tables import read_table
 from stages.contract.task import Task, tasks_of
 from stages.curate.filters import bad_format, code_block, incorrect, long_paragraph, mixed_language, repetition
 from stages.curate.mix import shuffle
@@ -35,28 +26,8 @@ QUALITY = 0.7  # share of the general rows that are as the guideline wants them
 
 
 def main(params: Params, paths: Paths, report: Reporter) -> None:
-    assert params.rejection is not None and params.rollout is not None
-    set_threads(params)
+    assert params.rejection is not None
     settings = params.rejection
-    model = open_model(paths.data / "grpo" / "checkpoint", params.rollout)
-    pool = {
-        name: read_table(paths.data / "prompts" / f"{name}.parquet", TASKS)
-        for name in ("train", "general", "validation", "test")
-    }
-    limit = settings.sampling.max_new_tokens
-    tasks = fitting(model, tasks_of(pool["train"]), max_new_tokens=limit, report=report)[: settings.prompts]
-    draws = settings.sampling.draws
-    drawn = sample_tasks(
-        model, tasks, settings.sampling, draws=draws, seed=params.seed, report=report, name="rejection sampling"
-    )
-    rows = example_rows(
-        drawn,
-        [d.text for d in drawn],
-        settings.sampling,
-        checkpoint=digest(model.folder),
-        seed=params.seed,
-        op="generate",
-    )
     filters = [
         incorrect,
         bad_format,
@@ -65,17 +36,13 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
         long_paragraph(max_characters=settings.max_paragraph),
         repetition(max_share=settings.max_repetition),
     ]
-    held_out = held_out_guard(pool["validation"], pool["test"])
-    curated = curated_examples(
-        rows, filters, held_out=held_out, keep_per_prompt=settings.keep_per_prompt, seed=params.seed
-    )
-    general = general_rows(tasks_of(pool["general"]), settings.general, seed=params.seed)
-    everything = shuffle(pl.concat([curated.kept, general]), seed=params.seed)
-    write_table(everything, paths.out / "examples.parquet", EXAMPLES)
-    write_table(curated.rejected, paths.out / "examples_rejected.parquet", EXAMPLES.rejected())
-    dropped = {f"dropped_{reason}": count for reason, count in reasons(curated.rejected).items()}
-    kept = {"sampled": len(rows), "reasoning_rows": len(curated.kept), "general_rows": len(general)}
-    paths.write_metrics({**kept, "accepted": len(curated.kept) / max(1, len(rows)), **dropped})
+    sampled, curated = sampled_examples(params, settings, paths, report, checkpoint="grpo/checkpoint", filters=filters)
+    general = read_table(paths.data / "prompts" / "general.parquet", TASKS)
+    general_examples = general_rows(tasks_of(general), settings.general, seed=params.seed)
+    everything = shuffle(pl.concat([curated.kept, general_examples]), seed=params.seed)
+    dropped = write_examples(replace(curated, kept=everything), paths)
+    kept = {"sampled": sampled, "reasoning_rows": len(curated.kept), "general_rows": len(general_examples)}
+    paths.write_metrics({**kept, "accepted": len(curated.kept) / max(1, sampled), **dropped})
 
 
 def general_rows(tasks: list[Task], count: int, *, seed: int) -> pl.DataFrame:

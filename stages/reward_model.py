@@ -13,7 +13,8 @@ from itertools import combinations
 
 import polars as pl
 
-from stages.assembly import Draw, Model, open_model, read_by, sample_tasks, set_threads
+from stages.assembly.models import Model, open_model, read_by
+from stages.assembly.rows import Draw, sample_tasks
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Params
@@ -31,10 +32,9 @@ from stages.tasks.judge import judge_pair
 
 
 def main(params: Params, paths: Paths, report: Reporter) -> None:
-    assert params.reward_model is not None and params.rollout is not None
-    set_threads(params)
+    assert params.reward_model is not None
     settings = params.reward_model
-    model = open_model(paths.data / "sft" / "checkpoint", params.rollout)
+    model = open_model(paths.data / "sft" / "checkpoint", params)
     tasks = tasks_of(read_table(paths.data / "prompts" / "general.parquet", TASKS))
     draws = settings.sampling.draws
     drawn = sample_tasks(
@@ -87,7 +87,7 @@ def _characters(texts: pl.Series) -> int:
 
 
 def _scalar(model: Model) -> RewardModel:
-    return RewardModel(load_decoder(model.folder, labels=1), pad_id=model.codec.pad_id)
+    return RewardModel(load_decoder(model.folder, labels=1), pad_id=model.codec.pad_id, team=model.team)
 
 
 def judged_pairs(drawn: list[Draw], settings: Settings, *, seed: int) -> Curated:

@@ -3,7 +3,7 @@
 Paper: section 2.3.3 (Dev3). Reads: data/rejection/examples.parquet, data/base/checkpoint. Writes: checkpoint/.
 """
 
-from stages.assembly import set_threads, tune
+from stages.assembly.training import tune
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Params
@@ -11,7 +11,6 @@ from stages.contract.params import Params
 
 def main(params: Params, paths: Paths, report: Reporter) -> None:
     assert params.sft is not None
-    set_threads(params)
     tune(params, params.sft, paths, report, start_from="base/checkpoint", examples="rejection/examples.parquet")
 
 

@@ -4,15 +4,15 @@ Paper: the bases of the distilled models (Qwen2.5, Llama 3). Reads: data/prompts
 data/base/checkpoint. Writes: checkpoint/.
 """
 
-from stages.assembly import born, set_threads
+from stages.assembly.models import born
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Params
 
 
 def main(params: Params, paths: Paths, report: Reporter) -> None:
-    set_threads(params)
     born(
+        params,
         params.students[paths.item].base,
         paths,
         report,

@@ -1,7 +1,7 @@
 """A task: one row of the task pool, as the rooms see it."""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
@@ -54,3 +54,7 @@ class Score:
     language: float
     preference: float | None
     reward: float
+
+
+Scorer = Callable[[Sequence[Task], Sequence[str], Sequence[bool], Sequence[int], int], list[Score]]
+"""(tasks, texts, finished, token counts, token limit) -> scores."""

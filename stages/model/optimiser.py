@@ -11,21 +11,32 @@ from collections.abc import Iterable
 import torch
 from torch import Tensor, nn
 
+from stages.contract.team import ALONE, Team
+
 
 class Muon:
-    """Muon for matrices, in float32, batched by shape. Update scaled by sqrt(max(1, rows/columns))."""
+    """Muon for matrices, in float32, batched by shape. Update scaled by sqrt(max(1, rows/columns)).
 
-    def __init__(self, matrices: Iterable[nn.Parameter], *, momentum: float = 0.95) -> None:
+    The members of a team take a share of each shape's matrices.
+    """
+
+    def __init__(self, matrices: Iterable[nn.Parameter], *, momentum: float = 0.95, team: Team = ALONE) -> None:
         self.groups: dict[tuple[int, int], list[nn.Parameter]] = {}
         for matrix in matrices:
             rows, columns = matrix.shape
             self.groups.setdefault((min(rows, columns), max(rows, columns)), []).append(matrix)
         self.momentum = momentum
+        self.team = team
         self.buffers: dict[nn.Parameter, Tensor] = {}
 
-    @torch.no_grad()
     def step(self, lr: float) -> None:
-        for matrices in self.groups.values():
+        self.team.each(lambda member: self._step(lr, member))
+
+    @torch.no_grad()
+    def _step(self, lr: float, member: int) -> None:
+        for group in self.groups.values():
+            if not (matrices := self.team.share(group, member)):
+                continue
             updates = []
             for matrix in matrices:
                 assert matrix.grad is not None

@@ -2,15 +2,19 @@
 
 import random
 from collections.abc import Iterator, Sequence
+from functools import partial
 
 import torch
+from torch import Tensor
 from torch.nn import functional as F
 
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import Pretrain
+from stages.contract.team import ALONE, Team
 from stages.model.batches import by_budget, pad
 from stages.model.decoder import Decoder
+from stages.model.gradients import accumulate
 from stages.model.optimiser import Muon, adamw, set_rate, trapezoid_rate
 
 _CHUNK = 24  # steps whose documents are sorted by length together
@@ -24,6 +28,7 @@ def pretrain(
     pad_id: int,
     seed: int,
     report: Reporter,
+    team: Team = ALONE,
 ) -> list[dict[str, float]]:
     """Train in place on tokenised documents, in their order, again from the start if they run out.
 
@@ -37,31 +42,39 @@ def pretrain(
         raise UserError("there are no documents to pre-train on", hint="r1 run prompts -f")
     inside = [p for n, p in decoder.named_parameters() if p.ndim == 2 and "layers" in n]
     matrices = set(inside)
-    muon = Muon(inside)
+    muon = Muon(inside, team=team)
     other = adamw([p for p in decoder.parameters() if p not in matrices], betas=settings.betas, weight_decay=0.0)
     batches = _batches(documents, settings, seed)
     curve: list[dict[str, float]] = []
     total, losses, tokens = settings.steps, 0.0, 0
     report.phase("pre-training", total=total)
     for step in range(total):
-        batch = pad(next(batches), pad_id)
-        targets = batch[:, 1:].masked_fill(batch[:, 1:] == pad_id, -100)
-        logits = decoder(batch[:, :-1])
-        loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100)
-        decoder.zero_grad()
-        loss.backward()  # type: ignore[no-untyped-call]
+        batch = next(batches)
+        count = sum(len(document) - 1 for document in batch)
+        shares = [part for member in range(team.size) if (part := team.share(batch, member))]
+        loss_of = partial(_loss, decoder, count=count, pad_id=pad_id)
+        parts = accumulate(decoder.parameters(), shares, loss_of, team=team)
         share = trapezoid_rate(step, steps=total, warmup=settings.warmup_steps, decay_from=settings.decay_from)
         muon.step(settings.lr_matrix * share)
         set_rate(other, settings.lr_other * share)
         other.step()
-        losses += loss.item()
-        tokens += int((targets >= 0).sum())
+        losses += sum(parts)
+        tokens += count
         if (step + 1) % 50 == 0 or step + 1 == total:
             since = (step % 50) + 1
             curve.append({"step": step + 1, "loss": losses / since, "tokens": tokens})
             report.step(step + 1, {"loss": losses / since, "tokens": tokens})
             losses = 0.0
     return curve
+
+
+def _loss(decoder: Decoder, rows: Sequence[Sequence[int]], *, count: int, pad_id: int) -> tuple[Tensor, float]:
+    """The rows' summed next-token loss over `count`, the tokens that the whole batch predicts."""
+    batch = pad(rows, pad_id)
+    targets = batch[:, 1:].masked_fill(batch[:, 1:] == pad_id, -100)
+    logits = decoder(batch[:, :-1])
+    loss = F.cross_entropy(logits.flatten(0, 1), targets.flatten(), ignore_index=-100, reduction="sum") / count
+    return loss, loss.item()
 
 
 def _batches(documents: Sequence[Sequence[int]], settings: Pretrain, seed: int) -> Iterator[list[Sequence[int]]]:

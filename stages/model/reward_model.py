@@ -14,29 +14,38 @@ from torch.nn import functional as F
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import SFT
+from stages.contract.team import ALONE, Team
 from stages.model.batches import by_budget, pad
 from stages.model.decoder import Decoder
+from stages.model.gradients import accumulate
 from stages.model.optimiser import adamw, cosine_rate, set_rate
 
 
 class RewardModel:
     """Scores token sequences with one number each."""
 
-    def __init__(self, decoder: Decoder, *, pad_id: int) -> None:
+    def __init__(self, decoder: Decoder, *, pad_id: int, team: Team = ALONE) -> None:
         self.decoder = decoder
         self.pad_id = pad_id
+        self.team = team
 
     def scores(self, sequences: Sequence[Sequence[int]]) -> Tensor:
         """[B], differentiable."""
         last = torch.tensor([len(s) - 1 for s in sequences])
         return self.decoder.scores(pad(sequences, self.pad_id), last)[:, 0]
 
-    @torch.no_grad()
-    def score_all(self, sequences: Sequence[Sequence[int]], *, budget: int = 4096) -> list[float]:
+    def score_all(self, sequences: Sequence[Sequence[int]], *, budget: int = 2048) -> list[float]:
         """Scores of any number of sequences, in their order."""
+
+        @torch.no_grad()
+        def values(rows: list[int]) -> list[float]:
+            scored: list[float] = self.scores([sequences[i] for i in rows]).tolist()
+            return scored
+
+        batches = by_budget([len(s) for s in sequences], budget)
         found = [0.0] * len(sequences)
-        for rows in by_budget([len(s) for s in sequences], budget):
-            for row, value in zip(rows, self.scores([sequences[i] for i in rows]).tolist(), strict=True):
+        for rows, scored in zip(batches, self.team.map(values, batches), strict=True):
+            for row, value in zip(rows, scored, strict=True):
                 found[row] = value
         return found
 
@@ -52,10 +61,10 @@ def train_pairwise(
 ) -> list[dict[str, float]]:
     """Bradley-Terry: -log sigmoid(score(chosen) - score(rejected)). Returns the curve: step, loss, accuracy."""
 
-    def loss_of(rows: list[int]) -> tuple[Tensor, float]:
+    def loss_of(rows: Sequence[int]) -> tuple[Tensor, float]:
         scores = model.scores([*(chosen[i] for i in rows), *(rejected[i] for i in rows)])
         margin = scores[: len(rows)] - scores[len(rows) :]
-        return -F.logsigmoid(margin).mean(), float((margin > 0).float().mean())
+        return -F.logsigmoid(margin).sum(), float((margin > 0).sum())
 
     return _train(model, len(chosen), loss_of, settings, seed=seed, report=report, name="helpful reward model")
 
@@ -71,10 +80,11 @@ def train_pointwise(
 ) -> list[dict[str, float]]:
     """Binary cross-entropy with label 1 for safe. Returns the curve: step, loss, accuracy."""
 
-    def loss_of(rows: list[int]) -> tuple[Tensor, float]:
+    def loss_of(rows: Sequence[int]) -> tuple[Tensor, float]:
         scores = model.scores([sequences[i] for i in rows])
         target = torch.tensor([float(safe[i]) for i in rows])
-        return F.binary_cross_entropy_with_logits(scores, target), float(((scores > 0) == (target > 0)).float().mean())
+        loss = F.binary_cross_entropy_with_logits(scores, target, reduction="sum")
+        return loss, float(((scores > 0) == (target > 0)).sum())
 
     return _train(model, len(sequences), loss_of, settings, seed=seed, report=report, name="safety reward model")
 
@@ -82,13 +92,14 @@ def train_pointwise(
 def _train(
     model: RewardModel,
     count: int,
-    loss_of: Callable[[list[int]], tuple[Tensor, float]],
+    loss_of: Callable[[Sequence[int]], tuple[Tensor, float]],
     settings: SFT,
     *,
     seed: int,
     report: Reporter,
     name: str,
 ) -> list[dict[str, float]]:
+    """`loss_of` gives some rows' summed loss and how many of them are right; a step takes a batch's means."""
     torch.use_deterministic_algorithms(True)
     if not count:
         raise UserError(
@@ -102,13 +113,28 @@ def _train(
         order = list(range(count))
         random.Random(seed * 1013 + epoch).shuffle(order)
         for start in range(0, count, settings.batch_size):
-            loss, accuracy = loss_of(order[start : start + settings.batch_size])
-            loss.backward()  # type: ignore[no-untyped-call]
+            batch = order[start : start + settings.batch_size]
+            loss, accuracy = _step_gradients(model, batch, loss_of)
             torch.nn.utils.clip_grad_norm_(model.decoder.parameters(), settings.max_grad_norm)
             rate = cosine_rate(len(curve), steps=total, warmup=settings.warmup_steps, end=settings.lr_end)
             set_rate(optimiser, settings.lr * rate)
             optimiser.step()
             optimiser.zero_grad()
-            curve.append({"step": len(curve) + 1, "loss": loss.item(), "accuracy": accuracy})
-            report.step(len(curve), {"loss": loss.item(), "accuracy": accuracy})
+            curve.append({"step": len(curve) + 1, "loss": loss, "accuracy": accuracy})
+            report.step(len(curve), {"loss": loss, "accuracy": accuracy})
     return curve
+
+
+def _step_gradients(
+    model: RewardModel, batch: Sequence[int], loss_of: Callable[[Sequence[int]], tuple[Tensor, float]]
+) -> tuple[float, float]:
+    """Leave the gradient of the batch's mean loss in `.grad`; the loss and the share of rows that are right."""
+
+    def part(rows: Sequence[int]) -> tuple[Tensor, tuple[float, float]]:
+        loss, right = loss_of(rows)
+        loss = loss / len(batch)
+        return loss, (loss.item(), right / len(batch))
+
+    shares = [share for member in range(model.team.size) if (share := model.team.share(batch, member))]
+    found = accumulate(model.decoder.parameters(), shares, part, team=model.team)
+    return sum(loss for loss, _ in found), sum(right for _, right in found)

@@ -4,6 +4,7 @@ import random
 from collections.abc import Sequence
 
 import torch
+from torch import Tensor
 
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
@@ -68,10 +69,14 @@ def _accumulate(
 ) -> float:
     """Gradients of the mean token loss over the batch, micro-batch by micro-batch; the loss."""
     tokens = sum(map(len, responses))
-    total = 0.0
-    for rows in by_budget([len(p) + len(r) for p, r in zip(prompts, responses, strict=True)], budget):
+
+    def loss_of(rows: list[int]) -> tuple[Tensor, float]:
         logps, _, mask = policy.logps([prompts[i] for i in rows], [responses[i] for i in rows], temperature=1.0)
         loss = -(logps * mask).sum() / tokens
-        loss.backward()  # type: ignore[no-untyped-call]
-        total += loss.item()
-    return total
+        return loss, loss.item()
+
+    return sum(
+        policy.accumulate(
+            by_budget([len(p) + len(r) for p, r in zip(prompts, responses, strict=True)], budget), loss_of
+        )
+    )

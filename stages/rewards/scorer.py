@@ -1,14 +1,15 @@
-"""What a response earns by rules: accuracy, format and language, each kept apart, and why.
+"""What a response earns: accuracy, format and language by rules, each kept apart, and why; and their weighed sum.
 
-Paper: section 2.2 and B.3. Only the parts are made here; their weights are params (the paper adds
-accuracy and format with the same weight, language on top).
+Paper: section 2.2 and B.3. The weights are params (the paper adds accuracy and format with the same weight,
+language on top).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from stages.contract.task import Task
+from stages.contract.params import Reward
+from stages.contract.task import Score, Scorer, Task
 from stages.contract.transcript import split
 from stages.rewards.coding import run_tests
 from stages.rewards.extraction import final_answer
@@ -16,6 +17,8 @@ from stages.rewards.language import consistency
 from stages.rewards.maths import compare, read
 
 Verdict = Literal["correct", "wrong", "unknown"]
+Judge = Callable[[Sequence[Task], Sequence[str]], list[float | None]]
+"""(tasks, responses) -> a reward model's scores, None where none applies."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -94,3 +97,38 @@ def refused(response: str, phrases: Sequence[str]) -> bool:
     read_by_user = transcript.answer or ("" if transcript.thought is not None else response)
     shown = read_by_user.casefold()
     return any(phrase.casefold() in shown for phrase in phrases)
+
+
+def scorer(weights: Reward, judge: Judge | None = None) -> Scorer:
+    """Rules, weighed by the params; on general prompts the reward model's score, where there is a judge.
+
+    Paper, stage 2: reasoning prompts earn the rules' reward, general ones the reward model's and the
+    format's; language consistency is added to both.
+    """
+
+    def score(
+        tasks: Sequence[Task], texts: Sequence[str], finished: Sequence[bool], lengths: Sequence[int], limit: int
+    ) -> list[Score]:
+        preferences = judge(tasks, texts) if judge else [None] * len(tasks)
+        scores = []
+        for task, text, done, length, preference in zip(tasks, texts, finished, lengths, preferences, strict=True):
+            g = grade(task, text, finished=done)
+            reward = weights.format * g.format + weights.language * g.language
+            reward += (
+                weights.accuracy * g.accuracy if task.kind == "reasoning" else weights.preference * (preference or 0.0)
+            )
+            reward -= weights.overlong * max(0.0, (length - 0.8 * limit) / (0.2 * limit))
+            scores.append(
+                Score(
+                    verdict=g.verdict,
+                    reason=g.reason,
+                    accuracy=g.accuracy,
+                    format=g.format,
+                    language=g.language,
+                    preference=preference,
+                    reward=reward,
+                )
+            )
+        return scores
+
+    return score

@@ -10,7 +10,7 @@ import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
@@ -19,22 +19,27 @@ from stages.contract.engine import Codec, Engine
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import RL
-from stages.contract.task import Score, Task
+from stages.contract.task import Score, Scorer, Task
 from stages.rl.objective import Normaliser, advantages, grpo_loss, zero_variance
+
+P = TypeVar("P")
+R = TypeVar("R")
 
 
 class Policy(Protocol):
+    """The model in training. `accumulate` and `measure` spread their parts over what the policy has to compute with."""
+
     def parameters(self) -> Iterator[nn.Parameter]: ...
 
     def logps(
         self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], *, temperature: float
     ) -> tuple[Tensor, Tensor, Tensor]: ...
 
+    def accumulate(self, parts: Sequence[P], loss_of: Callable[[P], tuple[Tensor, R]]) -> list[R]: ...
+
+    def measure(self, parts: Sequence[P], figure_of: Callable[[P], R]) -> list[R]: ...
+
     def frozen_copy(self) -> "Policy": ...
-
-
-Scorer = Callable[[Sequence[Task], Sequence[str], Sequence[bool], Sequence[int], int], list[Score]]
-"""(tasks, texts, finished, token counts, token limit) -> scores."""
 
 
 @dataclass(kw_only=True)
@@ -181,13 +186,15 @@ def _split(rollout: list[Sample], updates: int, *, seed: int) -> list[list[Sampl
     return [order[i : i + size] for i in range(0, len(order), size)]
 
 
-@torch.no_grad()
 def _remember(policy: Policy, rollout: list[Sample], settings: RL) -> None:
     """Log-probabilities under the policy that made the rollout, as the trainer computes them."""
-    for rows in _micro_batches(rollout, settings.micro_tokens):
+
+    def remember(rows: list[Sample]) -> None:
         logps, _, _ = policy.logps([s.prompt for s in rows], [s.tokens for s in rows], temperature=settings.temperature)
         for sample, values in zip(rows, logps.tolist(), strict=True):
             sample.old_logps = values[: len(sample.tokens)]
+
+    policy.measure(_micro_batches(rollout, settings.micro_tokens), remember)
 
 
 def _micro_batches(samples: Sequence[Sample], budget: int) -> list[list[Sample]]:
@@ -216,9 +223,10 @@ def _update(
     used = [s for s in samples if s.masked is None]
     normaliser = Normaliser(sequences=len(used), tokens=sum(len(s.tokens) for s in used))
     totals: dict[str, float] = {}
-    for rows in _micro_batches(used, settings.micro_tokens):
-        loss, figures = _loss(policy, reference, rows, settings, normaliser, off_policy=off_policy)
-        loss.backward()  # type: ignore[no-untyped-call]
+    for figures in policy.accumulate(
+        _micro_batches(used, settings.micro_tokens),
+        lambda rows: _loss(policy, reference, rows, settings, normaliser, off_policy=off_policy),
+    ):
         for name, value in figures.items():
             totals[name] = totals.get(name, 0.0) + value
     norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), settings.max_grad_norm) if used else torch.zeros(())
@@ -339,15 +347,15 @@ def _validate(parts: Parts, settings: RL, step: int, seed: int, origin: Policy, 
     curve.append({"step": step, **figures, "kl": _divergence(parts.policy, origin, drawn, settings)})
 
 
-@torch.no_grad()
 def _divergence(policy: Policy, origin: Policy, samples: Sequence[Sample], settings: RL) -> float:
     """Mean k3 estimate a token of KL(policy, origin) over the policy's own samples, in nats."""
-    total, tokens = 0.0, 0
-    for rows in _micro_batches(samples, settings.micro_tokens):
+
+    def summed(rows: list[Sample]) -> tuple[float, int]:
         prompts, completions = [s.prompt for s in rows], [s.tokens for s in rows]
         logp, _, mask = policy.logps(prompts, completions, temperature=settings.temperature)
         then, _, _ = origin.logps(prompts, completions, temperature=settings.temperature)
         gap = then - logp
-        total += float(((gap.exp() - gap - 1) * mask).sum())
-        tokens += int(mask.sum())
-    return total / max(1, tokens)
+        return float(((gap.exp() - gap - 1) * mask).sum()), int(mask.sum())
+
+    found = policy.measure(_micro_batches(samples, settings.micro_tokens), summed)
+    return sum(total for total, _ in found) / max(1, sum(tokens for _, tokens in found))

@@ -2,6 +2,7 @@
 
 Each prompt is run once and its cache shared out to its draws. Finished sequences leave the batch. Every
 (draw, position) has its own uniform number, so a completion doesn't depend on how sequences are batched.
+A team's members take a share of the prompts each.
 """
 
 from collections.abc import Sequence
@@ -11,6 +12,7 @@ import torch
 from torch import Tensor
 
 from stages.contract.engine import Completion
+from stages.contract.team import ALONE, Team
 
 
 class _Cache(Protocol):
@@ -33,13 +35,13 @@ class SteppingModel(Protocol[C]):
 class EmbeddedEngine(Generic[C]):
     """Samples from a decoder held in this process."""
 
-    def __init__(self, decoder: SteppingModel[C], *, end_id: int, pad_id: int, batch: int) -> None:
+    def __init__(self, decoder: SteppingModel[C], *, end_id: int, pad_id: int, batch: int, team: Team = ALONE) -> None:
         self.decoder = decoder
         self.end_id = end_id
         self.pad_id = pad_id
         self.batch = batch
+        self.team = team
 
-    @torch.inference_mode()
     def generate(
         self,
         prompts: Sequence[Sequence[int]],
@@ -54,12 +56,17 @@ class EmbeddedEngine(Generic[C]):
         uniforms = torch.rand(len(prompts) * draws, max_new_tokens, generator=generator)
         # Sequences of like length decode together, so that little of the cache is padding.
         order = sorted(range(len(prompts)), key=lambda i: (len(prompts[i]), i))
-        share = max(1, self.batch // draws)
-        done: dict[int, list[Completion]] = {}
-        for start in range(0, len(order), share):
-            wave = order[start : start + share]
+        width = max(1, self.batch // (draws * self.team.size))
+        shares = [self.team.share(order, member) for member in range(self.team.size)]
+        waves = [share[start : start + width] for share in shares for start in range(0, len(share), width)]
+
+        @torch.inference_mode()
+        def decode(wave: Sequence[int]) -> list[Completion]:
             rows = torch.tensor([i * draws + d for i in wave for d in range(draws)])
-            completions = self._wave([prompts[i] for i in wave], draws, uniforms[rows], temperature, top_p)
+            return self._wave([prompts[i] for i in wave], draws, uniforms[rows], temperature, top_p)
+
+        done: dict[int, list[Completion]] = {}
+        for wave, completions in zip(waves, self.team.map(decode, waves), strict=True):
             for place, index in enumerate(wave):
                 done[index] = completions[place * draws : (place + 1) * draws]
         return [done[i] for i in range(len(prompts))]

@@ -4,11 +4,12 @@ import dataclasses
 
 import pytest
 
+from stages.contract.params import Reward
 from stages.contract.task import Task
 from stages.rewards.coding import run_tests
 from stages.rewards.formatting import format_reward
 from stages.rewards.language import consistency, count_words, dominant
-from stages.rewards.scorer import Grade, grade, refused
+from stages.rewards.scorer import Grade, grade, refused, scorer
 
 SUM = Task(id="a", kind="reasoning", family="chain", difficulty=2, language="en", prompt="what is 2+3", answer="5")
 CODE = Task(
@@ -145,3 +146,40 @@ def test_refusals_are_looked_for_where_the_user_reads() -> None:
     assert not refused("<think>I cannot help</think><answer>sure</answer>", phrases)
     assert not refused("<think>I cannot help", phrases)
     assert not refused("<think></think><answer>cannot help</answer>", [])
+
+
+WEIGHTS = Reward(accuracy=1.0, format=0.2, language=0.3, preference=0.5, overlong=2.0)
+
+
+def _task(kind: str = "reasoning") -> Task:
+    return dataclasses.replace(SUM, kind=kind, prompt="what is 1+3", answer="4")
+
+
+def _answer(text: str) -> str:
+    return f"<think>so 4</think><answer>{text}</answer>"
+
+
+@pytest.mark.parametrize(
+    ("task", "text", "finished", "length", "reward"),
+    [
+        (_task(), _answer("4"), True, 10, 1.0 + 0.2 + 0.3),
+        (_task(), _answer("3"), True, 10, 0.2 + 0.3),
+        (_task(), "<think>所以</think><answer>4</answer>", True, 10, 1.0 + 0.2),
+        (_task(), _answer("4"), False, 10, 0.3),
+        (_task(), _answer("4"), True, 80, 1.5),  # the penalty begins after four fifths of the limit
+        (_task(), _answer("4"), True, 90, 1.5 - 1.0),
+        (_task(), _answer("4"), True, 100, 1.5 - 2.0),
+        (_task("helpful"), _answer("4"), True, 10, 0.2 + 0.3 + 0.5 * 0.8),  # never the rules' accuracy
+        (_task("safety"), _answer("4"), True, 10, 0.2 + 0.3 + 0.5 * 0.8),
+    ],
+)
+def test_a_reward_is_its_weighed_parts(task: Task, text: str, finished: bool, length: int, reward: float) -> None:
+    score = scorer(WEIGHTS, lambda tasks, texts: [None if t.kind == "reasoning" else 0.8 for t in tasks])
+    (scored,) = score([task], [text], [finished], [length], 100)
+    assert scored.reward == pytest.approx(reward)
+    assert scored.preference == (None if task.kind == "reasoning" else 0.8)
+
+
+def test_without_a_judge_general_prompts_earn_form_and_language_only() -> None:
+    (scored,) = scorer(WEIGHTS)([_task("helpful")], [_answer("4")], [True], [10], 100)
+    assert scored.reward == pytest.approx(0.5) and scored.preference is None

@@ -4,21 +4,13 @@ from dataclasses import replace
 
 import pytest
 
-from stages.assembly import (
-    Draw,
-    curated_examples,
-    example_rows,
-    held_out_guard,
-    picker,
-    read_by,
-    reasons,
-    sampling_digest,
-    scorer,
-)
-from stages.assembly import _rollout_rows as rollout_rows
+from stages.assembly.models import read_by
+from stages.assembly.rows import Draw, curated_examples, example_rows, held_out_guard, sampling_digest
+from stages.assembly.training import _rollout_rows as rollout_rows
+from stages.assembly.training import picker
 from stages.contract.engine import Completion
 from stages.contract.errors import UserError
-from stages.contract.params import Reward, Sampling, Stretch
+from stages.contract.params import Sampling, Stretch
 from stages.contract.schemas import EXAMPLES
 from stages.contract.task import Score, Task, tasks_of
 from stages.curate.filters import bad_format, incorrect
@@ -27,7 +19,6 @@ from stages.tasks.corpus import problem_tasks
 from tests import tiny_model
 from tests.stages import small
 
-WEIGHTS = Reward(accuracy=1.0, format=0.2, language=0.3, preference=0.5, overlong=2.0)
 SAMPLING = Sampling(draws=3, temperature=1.0, top_p=1.0, max_new_tokens=48)
 
 
@@ -45,32 +36,6 @@ def _task(kind: str = "reasoning", number: int = 0) -> Task:
 
 def _answer(text: str) -> str:
     return f"<think>so 4</think><answer>{text}</answer>"
-
-
-@pytest.mark.parametrize(
-    ("task", "text", "finished", "length", "reward"),
-    [
-        (_task(), _answer("4"), True, 10, 1.0 + 0.2 + 0.3),
-        (_task(), _answer("3"), True, 10, 0.2 + 0.3),
-        (_task(), "<think>所以</think><answer>4</answer>", True, 10, 1.0 + 0.2),
-        (_task(), _answer("4"), False, 10, 0.3),
-        (_task(), _answer("4"), True, 80, 1.5),  # the penalty begins after four fifths of the limit
-        (_task(), _answer("4"), True, 90, 1.5 - 1.0),
-        (_task(), _answer("4"), True, 100, 1.5 - 2.0),
-        (_task("helpful"), _answer("4"), True, 10, 0.2 + 0.3 + 0.5 * 0.8),  # never the rules' accuracy
-        (_task("safety"), _answer("4"), True, 10, 0.2 + 0.3 + 0.5 * 0.8),
-    ],
-)
-def test_a_reward_is_its_weighed_parts(task: Task, text: str, finished: bool, length: int, reward: float) -> None:
-    score = scorer(WEIGHTS, lambda tasks, texts: [None if t.kind == "reasoning" else 0.8 for t in tasks])
-    (scored,) = score([task], [text], [finished], [length], 100)
-    assert scored.reward == pytest.approx(reward)
-    assert scored.preference == (None if task.kind == "reasoning" else 0.8)
-
-
-def test_without_a_judge_general_prompts_earn_form_and_language_only() -> None:
-    (scored,) = scorer(WEIGHTS)([_task("helpful")], [_answer("4")], [True], [10], 100)
-    assert scored.reward == pytest.approx(0.5) and scored.preference is None
 
 
 def test_tasks_come_epoch_after_epoch_each_in_its_own_order() -> None:
@@ -113,7 +78,7 @@ def test_curation_drops_held_out_rows_repeats_and_what_is_too_many_each_with_its
     ]  # fmt: skip
     rows = example_rows(_draws(*texts), texts, SAMPLING, checkpoint="c", seed=0, op="refine")
     curated = curated_examples(rows, [incorrect, bad_format], held_out=held, keep_per_prompt=2, seed=0)
-    assert reasons(curated.rejected) == {"duplicate": 1, "held_out_state": 1, "incorrect": 2, "not_sampled": 1}
+    assert curated.reasons() == {"duplicate": 1, "held_out_state": 1, "incorrect": 2, "not_sampled": 1}
     assert curated.kept.schema == EXAMPLES.schema and len(curated.kept) == 2
     assert curated.rejected.schema == EXAMPLES.rejected().schema
     (dropped,) = [row for row in curated.rejected.iter_rows(named=True) if row["r1_drop"] == "held_out_state"]

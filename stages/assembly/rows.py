@@ -1,0 +1,162 @@
+"""Sampled answers as rows: drawn from a model, graded, curated."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+import polars as pl
+
+from stages.assembly.models import Model, digest, open_model
+from stages.contract.engine import Completion
+from stages.contract.events import Reporter
+from stages.contract.job import Paths
+from stages.contract.params import ColdStart, Params, Rejection, Sampling
+from stages.contract.schemas import EXAMPLES, TASKS, content_id
+from stages.contract.tables import read_table, write_table
+from stages.contract.task import Task, tasks_of
+from stages.curate.dedup import deduplicate
+from stages.curate.filters import Filter, Row, keep
+from stages.curate.mix import keep_per
+from stages.curate.outcome import Curated, then
+from stages.rewards.scorer import grade
+from stages.tasks.problems import states_in
+
+GRADED = {"verdict": pl.String(), "language_consistency": pl.Float64()}
+
+
+def fitting(model: Model, tasks: Sequence[Task], *, max_new_tokens: int, report: Reporter) -> list[Task]:
+    """The tasks whose prompt and answer fit into the model's positions; the user is told how many don't."""
+    room = model.policy.decoder.config.max_position_embeddings - max_new_tokens
+    fit = [task for task in tasks if len(model.codec.prompt(task.prompt)) <= room]
+    if len(fit) < len(tasks):
+        report.note(f"{len(tasks) - len(fit)} of {len(tasks)} prompts are longer than {room} tokens and are left out")
+    return fit
+
+
+def held_out_guard(*frames: pl.DataFrame) -> Callable[[str], bool]:
+    """Whether a text works on a held-out problem. Such a text must not be trained on."""
+    problems = frozenset(states[0] for frame in frames for states in frame["states"].to_list())
+    return lambda text: not problems.isdisjoint(states_in(text))
+
+
+def sampling_digest(temperature: float, top_p: float, max_new_tokens: int) -> str:
+    return content_id("sampling", [temperature, top_p, max_new_tokens])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Draw:
+    """One sampled answer to a task, with its text."""
+
+    task: Task
+    number: int
+    completion: Completion
+    text: str
+
+
+def sample_tasks(
+    model: Model, tasks: Sequence[Task], sampling: Sampling, *, draws: int, seed: int, report: Reporter, name: str
+) -> list[Draw]:
+    """`draws` answers for each task, in the tasks' order."""
+    chunk = 256  # prompts a call; each call has its own seed
+    report.phase(name, total=len(tasks))
+    found = []
+    for begin in range(0, len(tasks), chunk):
+        part = tasks[begin : begin + chunk]
+        groups = model.engine.generate(
+            [model.codec.prompt(t.prompt) for t in part],
+            draws=draws,
+            max_new_tokens=sampling.max_new_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            seed=seed * 1_000_003 + begin,
+        )
+        found += [
+            Draw(task=task, number=number, completion=c, text=model.codec.text(c.tokens))
+            for task, group in zip(part, groups, strict=True)
+            for number, c in enumerate(group)
+        ]
+        report.step(begin + len(part), {"tokens": sum(len(d.completion.tokens) for d in found)})
+    return found
+
+
+def example_rows(
+    draws: Sequence[Draw], texts: Sequence[str], sampling: Sampling, *, checkpoint: str, seed: int, op: str
+) -> pl.DataFrame:
+    """Sampled answers (or what a refiner made of them, `texts`) as rows of EXAMPLES, graded: two more columns,
+    `verdict` and `language_consistency`, that the curation filters read and `curated_examples` drops."""
+    settings = sampling_digest(sampling.temperature, sampling.top_p, sampling.max_new_tokens)
+    rows = []
+    for draw, text in zip(draws, texts, strict=True):
+        grades = grade(draw.task, text, finished=draw.completion.finished)
+        row: dict[str, object] = {
+            "r1_parents": [draw.task.id],
+            "r1_op": op if text != draw.text else "generate",
+            "r1_gen": {"checkpoint": checkpoint, "sampling": settings, "seed": seed, "draw": draw.number},
+            "task_id": draw.task.id,
+            "kind": draw.task.kind,
+            "family": draw.task.family,
+            "language": draw.task.language,
+            "prompt": draw.task.prompt,
+            "response": text,
+            "num_tokens": len(draw.completion.tokens),
+            "source": "r1/sampled",
+            "verdict": grades.verdict,
+            "language_consistency": grades.language,
+        }
+        rows.append({"r1_id": EXAMPLES.row_id(row), **row})
+    return pl.DataFrame(rows, schema={**EXAMPLES.columns, **GRADED})
+
+
+def curated_examples(
+    frame: pl.DataFrame, filters: Sequence[Filter], *, held_out: Callable[[str], bool], keep_per_prompt: int, seed: int
+) -> Curated:
+    """Filter graded rows, drop repeats and rows on held-out problems, and keep at most so many a prompt."""
+
+    def held(row: Row) -> str | None:
+        return "held_out_state" if held_out(str(row["response"])) else None
+
+    filtered = keep(frame, [*filters, held])
+    unique = then(filtered, deduplicate(filtered.kept, by=("prompt", "response")))
+    few = then(unique, keep_per(unique.kept, by="task_id", count=keep_per_prompt, seed=seed))
+    return Curated(kept=few.kept.drop(*GRADED), rejected=few.rejected.drop(*GRADED))
+
+
+def sampled_examples(
+    params: Params,
+    settings: ColdStart | Rejection,
+    paths: Paths,
+    report: Reporter,
+    *,
+    checkpoint: str,
+    filters: Sequence[Filter],
+    refine: Callable[[str, str], str] | None = None,
+) -> tuple[int, Curated]:
+    """Answers of a checkpoint to the first training problems, refined where a refiner (response, language) is given,
+    graded and curated. Returns how many were sampled, and what became of them."""
+    model = open_model(paths.data / checkpoint, params)
+    train, validation, test = (
+        read_table(paths.data / "prompts" / f"{name}.parquet", TASKS) for name in ("train", "validation", "test")
+    )
+    sampling = settings.sampling
+    tasks = fitting(model, tasks_of(train), max_new_tokens=sampling.max_new_tokens, report=report)[: settings.prompts]
+    drawn = sample_tasks(
+        model, tasks, sampling, draws=sampling.draws, seed=params.seed, report=report, name=f"sampling {checkpoint}"
+    )
+    texts = [refine(draw.text, draw.task.language) if refine else draw.text for draw in drawn]
+    rows = example_rows(
+        drawn, texts, sampling, checkpoint=digest(model.folder), seed=params.seed, op="refine" if refine else "generate"
+    )
+    curated = curated_examples(
+        rows,
+        filters,
+        held_out=held_out_guard(validation, test),
+        keep_per_prompt=settings.keep_per_prompt,
+        seed=params.seed,
+    )
+    return len(rows), curated
+
+
+def write_examples(curated: Curated, paths: Paths) -> dict[str, int]:
+    """Write examples.parquet and its sidecar; how many rows were dropped, by reason."""
+    write_table(curated.kept, paths.out / "examples.parquet", EXAMPLES)
+    write_table(curated.rejected, paths.out / "examples_rejected.parquet", EXAMPLES.rejected())
+    return {f"dropped_{reason}": count for reason, count in curated.reasons().items()}

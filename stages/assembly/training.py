@@ -1,0 +1,186 @@
+"""The two kinds of training: GRPO and supervised fine-tuning, from a checkpoint and tables to a checkpoint and curves."""
+
+from collections.abc import Callable, Iterable, Sequence
+
+import polars as pl
+import torch
+
+from stages.assembly.models import Model, open_model
+from stages.assembly.rows import fitting, held_out_guard, sampling_digest
+from stages.contract.errors import UserError
+from stages.contract.events import Reporter
+from stages.contract.job import Paths
+from stages.contract.params import RL, SFT, Params
+from stages.contract.schemas import EXAMPLES, ROLLOUTS, TASKS
+from stages.contract.tables import owner, read_table, write_table
+from stages.contract.task import Task, tasks_of
+from stages.contract.transcript import split
+from stages.evals.reflection import reflective_words
+from stages.model.optimiser import adamw
+from stages.model.sft import fine_tune
+from stages.rewards.scorer import Judge, scorer
+from stages.rl.loop import Parts, Sample, limit_at, train
+from stages.tasks.traces import REFLECTIVE
+
+
+def picker(tasks: Sequence[Task], per_step: int, *, seed: int) -> Callable[[int], list[Task]]:
+    """The tasks of each step: epoch after epoch, each in an order of its own."""
+    if not tasks:
+        raise UserError("there are no tasks to train on", hint="r1 run prompts -f")
+    orders: dict[int, list[int]] = {}
+
+    def pick(step: int) -> list[Task]:
+        chosen = []
+        for position in range(step * per_step, (step + 1) * per_step):
+            epoch, place = divmod(position, len(tasks))
+            if epoch not in orders:
+                generator = torch.Generator().manual_seed(seed * 104_729 + epoch)
+                orders[epoch] = torch.randperm(len(tasks), generator=generator).tolist()
+            chosen.append(tasks[orders[epoch][place]])
+        return chosen
+
+    return pick
+
+
+def count_reflective(text: str) -> int:
+    """Reflective words in a response's thought."""
+    return reflective_words(text, extra=REFLECTIVE)
+
+
+def reinforce(
+    params: Params,
+    settings: RL,
+    paths: Paths,
+    report: Reporter,
+    *,
+    start_from: str,
+    judge: Callable[[Model], Judge] | None = None,
+    pick: Callable[[int], list[Task]] | None = None,
+    general: Sequence[Task] = (),
+) -> None:
+    """GRPO from a checkpoint; writes checkpoint/, rollouts.parquet, curves and metrics.
+
+    `pick` chooses each step's tasks (default: the training pool's, epoch by epoch); `general` are held-out
+    general prompts that validation also judges.
+    """
+    model = open_model(paths.data / start_from, params)
+    pool = read_table(paths.data / "prompts" / "train.parquet", TASKS)
+    validation = read_table(paths.data / "prompts" / "validation.parquet", TASKS)
+    test = read_table(paths.data / "prompts" / "test.parquet", TASKS)  # for the guard only
+    longest = max(stretch.max_new_tokens for stretch in settings.lengths)
+    tasks = fitting(model, tasks_of(pool), max_new_tokens=longest, report=report)
+    problems = fitting(model, tasks_of(validation), max_new_tokens=longest, report=report)[: settings.validate_problems]
+    kept: list[dict[str, object]] = []
+    parts = Parts(
+        policy=model.policy,
+        engine=model.engine,
+        codec=model.codec,
+        score=scorer(settings.reward, judge(model) if judge else None),
+        pick=pick or picker(tasks, settings.prompts_per_step, seed=params.seed),
+        forbidden=held_out_guard(validation, test),
+        reflective=count_reflective,
+        validate=lambda draw: _validation_figures(draw([*problems, *general])),
+        keep=lambda step, samples: kept.extend(_rollout_rows(step, samples, settings, params.seed)),
+    )
+    optimiser = adamw(model.policy.parameters(), betas=settings.betas, weight_decay=settings.weight_decay)
+    curve, validated = train(parts, settings, seed=params.seed, optimiser=optimiser, report=report)
+    model.save(paths.out / "checkpoint")
+    write_table(pl.DataFrame(kept, schema=ROLLOUTS.schema), paths.out / "rollouts.parquet", ROLLOUTS)
+    paths.write_curve("curve", curve)
+    paths.write_curve("validation", validated)
+    last = validated[-1]
+    recent = curve[-10:]
+    paths.write_metrics(
+        {
+            "validation_accuracy": last["accuracy"],
+            "validation_format": last["format"],
+            "validation_language": last["language"],
+            "validation_length": last["length"],
+            "reward": sum(r["reward"] for r in recent) / len(recent),
+            "entropy": sum(r["entropy"] for r in recent) / len(recent),
+            "unknown": sum(r["unknown"] for r in recent) / len(recent),
+            "preference": last.get("preference"),
+        }
+    )
+
+
+def _validation_figures(samples: Sequence[Sample]) -> dict[str, float]:
+    ruled = [s for s in samples if s.task.kind == "reasoning"]
+    judged = [s.earned.preference for s in samples if s.earned.preference is not None]
+    thinking = any(split(s.text).thought for s in ruled)
+    figures = {
+        "accuracy": _mean(s.earned.accuracy for s in ruled),
+        "format": _mean(s.earned.format for s in ruled),
+        # An answer without a thought mixes no languages; it would only flatter the mean.
+        "language": _mean(s.earned.language for s in ruled if split(s.text).thought) if thinking else 1.0,
+        "length": _mean(len(s.tokens) for s in ruled),
+        "reflective": _mean(count_reflective(s.text) for s in ruled),
+    }
+    for family in sorted({s.task.family for s in ruled}):
+        figures[f"accuracy_{family}"] = _mean(s.earned.accuracy for s in ruled if s.task.family == family)
+    if judged:
+        figures["preference"] = _mean(judged)
+    return figures
+
+
+def _mean(values: Iterable[float]) -> float:
+    listed = list(values)
+    return sum(listed) / max(1, len(listed))
+
+
+def _rollout_rows(step: int, samples: Sequence[Sample], settings: RL, seed: int) -> list[dict[str, object]]:
+    begun = step - 1 - (step - 1) % settings.steps_per_rollout  # policy updates before the rollout was sampled
+    sampling = sampling_digest(settings.temperature, settings.top_p, limit_at(settings, begun))
+    rows = []
+    for sample in samples:
+        row: dict[str, object] = {
+            "r1_parents": [sample.task.id],
+            "r1_op": "generate",
+            # The policy of a step is named by the step: its weights are not kept.
+            "r1_gen": {"checkpoint": f"step-{begun}", "sampling": sampling, "seed": seed, "draw": sample.draw},
+            "step": step,
+            "task_id": sample.task.id,
+            "kind": sample.task.kind,
+            "family": sample.task.family,
+            "language": sample.task.language,
+            "prompt": sample.task.prompt,
+            "completion": sample.text,
+            "num_tokens": len(sample.tokens),
+            "finish": "stop" if sample.finished else "length",
+            "verdict": sample.earned.verdict,
+            "reason": sample.earned.reason,
+            "accuracy": sample.earned.accuracy,
+            "format": sample.earned.format,
+            "language_consistency": sample.earned.language,
+            "preference": sample.earned.preference,
+            "reward": sample.earned.reward,
+            "advantage": sample.advantage,
+            "masked": sample.masked,
+        }
+        rows.append({"r1_id": ROLLOUTS.row_id(row), **row})
+    return rows
+
+
+def tune(params: Params, settings: SFT, paths: Paths, report: Reporter, *, start_from: str, examples: str) -> None:
+    """SFT of a checkpoint on a table of examples; writes checkpoint/, a curve and metrics."""
+    model = open_model(paths.data / start_from, params)
+    frame = read_table(paths.data / examples, EXAMPLES)
+    if frame.is_empty():
+        raise UserError(
+            f"data/{examples} has no rows: the sampling model answered nothing well enough",
+            hint=f"r1 run {owner(paths.data / examples)} -f",
+        )
+    prompts = [model.codec.prompt(text) for text in frame["prompt"]]
+    responses = [model.codec.response(text) for text in frame["response"]]
+    curve = fine_tune(model.policy, prompts, responses, settings, seed=params.seed, report=report)
+    model.save(paths.out / "checkpoint")
+    paths.write_curve("curve", curve)
+    recent = curve[-20:]
+    paths.write_metrics(
+        {
+            "rows": len(frame),
+            "steps": len(curve),
+            "loss": _mean(r["loss"] for r in recent),
+            "tokens": sum(map(len, responses)) * settings.epochs,
+        }
+    )
