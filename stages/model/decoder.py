@@ -156,7 +156,7 @@ class Decoder(nn.Module):
 
     # -- decoding ---------------------------------------------------------------------------------
 
-    def prefill(self, tokens_BT: Tensor, capacity: int) -> tuple[Tensor, "Cache"]:
+    def prefill(self, tokens_BT: Tensor, lengths_B: Tensor, capacity: int) -> tuple[Tensor, "Cache"]:
         """Run right-padded prompts; hidden states [B,T,D] and their cache, which may grow to `capacity` positions.
 
         Raises:
@@ -164,40 +164,69 @@ class Decoder(nn.Module):
         """
         batch, length = tokens_BT.shape
         self._check_reach(capacity)
-        cache = Cache.empty(self.config, batch, length)
+        cache = Cache.empty(self, batch, length)
+        padding = torch.arange(length) >= lengths_B[:, None]
+        cache.bias.masked_fill_(padding[:, None, None], float("-inf"))
         cos, sin = self._cos[:length], self._sin[:length]
         x = self.model.embed_tokens(tokens_BT)
         for number, layer in enumerate(self.model.blocks()):
             q, k, v = layer.self_attn.queries_keys_values(layer.input_layernorm(x), cos, sin)
-            cache.keys[number][:, :, :length] = k
-            cache.values[number][:, :, :length] = v
+            cache.keys[number][:] = k
+            cache.values[number][:] = v
             mixed = F.scaled_dot_product_attention(q, k, v, is_causal=True, enable_gqa=q.shape[1] != k.shape[1])
             x = x + layer.self_attn.o_proj(mixed.transpose(1, 2).flatten(2))
             x = x + layer.mlp(layer.post_attention_layernorm(x))
         return self.model.norm(x), cache
 
     def step(self, tokens_B: Tensor, position_B: Tensor, cache: "Cache") -> Tensor:
-        """One new token a sequence, at its own position; logits [B,V]. The cache grows in place."""
-        batch = len(tokens_B)
-        rows = torch.arange(batch)
-        longest = int(position_B.max()) + 1
-        cache.reserve(longest)
-        cos, sin = (table[position_B][:, None, None] for table in (self._cos, self._sin))
-        reach = torch.arange(longest) <= position_B[:, None]  # [B, longest]: what each may attend to
-        bias = torch.zeros(batch, 1, 1, longest).masked_fill_(~reach[:, None, None], float("-inf"))
-        x = self.model.embed_tokens(tokens_B)[:, None]
-        for number, layer in enumerate(self.model.blocks()):
-            q, k, v = layer.self_attn.queries_keys_values(layer.input_layernorm(x), cos, sin)
+        """One new token a sequence, at its own position; logits [B,V]. The cache grows in place, by one column that all
+        sequences share: behind a short prompt stays a gap that nothing attends to."""
+        batch, column = len(tokens_B), cache.used
+        cache.reserve(column + 1)
+        cache.used = column + 1
+        bias = cache.bias[..., : column + 1]
+        cos, sin = self._cos[position_B][:, None], self._sin[position_B][:, None]
+        heads, kv_heads = self.config.num_attention_heads, self.config.num_key_value_heads
+        x = self.model.embed_tokens(tokens_B)
+        for number, (layer, fused) in enumerate(zip(self.model.blocks(), cache.fused, strict=True)):
+            joined = F.linear(layer.input_layernorm(x), fused.qkv).view(batch, -1, self.config.head_dim)
+            turned = F.rms_norm(joined[:, : heads + kv_heads], (self.config.head_dim,), eps=self.config.rms_norm_eps)
+            turned = _rotate(turned * fused.norms, cos, sin)
             keys, values = cache.keys[number], cache.values[number]
-            keys[rows, :, position_B] = k[:, :, 0]
-            values[rows, :, position_B] = v[:, :, 0]
+            keys[:, :, column] = turned[:, heads:]
+            values[:, :, column] = joined[:, heads + kv_heads :]
             # Plain products: for one query a sequence the fused kernel is half as fast on a CPU.
-            grouped = q.view(batch, keys.shape[1], -1, q.shape[-1])  # [B,K,H/K,E]
-            scores = grouped @ keys[:, :, :longest].transpose(-1, -2) * q.shape[-1] ** -0.5 + bias
-            mixed = scores.softmax(-1) @ values[:, :, :longest]
-            x = x + layer.self_attn.o_proj(mixed.reshape(batch, 1, -1))
-            x = x + layer.mlp(layer.post_attention_layernorm(x))
-        return self.logits(self.model.norm(x[:, 0]))
+            grouped = turned[:, :heads].reshape(batch, kv_heads, -1, self.config.head_dim)  # [B,K,H/K,E]
+            scores = grouped @ keys[:, :, : column + 1].transpose(-1, -2)
+            mixed = scores.add_(bias).softmax(-1) @ values[:, :, : column + 1]
+            x = x + layer.self_attn.o_proj(mixed.view(batch, -1))
+            gate, up = F.linear(layer.post_attention_layernorm(x), fused.gate_up).chunk(2, -1)
+            x = x + layer.mlp.down_proj(F.silu(gate) * up)
+        return self.logits(self.model.norm(x))
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Fused:
+    """A layer's weights joined for decoding, where an operation costs more to start than to compute."""
+
+    qkv: Tensor  # [(H+2K)E, D]
+    norms: Tensor  # [H+K, E]: the queries' and keys' norms, the queries' with the attention's scale
+    gate_up: Tensor  # [2F, D]
+
+    @classmethod
+    def of(cls, layer: _Layer, config: DecoderConfig) -> "_Fused":
+        attention, mlp = layer.self_attn, layer.mlp
+        queries = attention.q_norm.weight * config.head_dim**-0.5
+        return cls(
+            qkv=torch.cat([attention.q_proj.weight, attention.k_proj.weight, attention.v_proj.weight]),
+            norms=torch.cat(
+                [
+                    queries.expand(config.num_attention_heads, -1),
+                    attention.k_norm.weight.expand(config.num_key_value_heads, -1),
+                ]
+            ),
+            gate_up=torch.cat([mlp.gate_proj.weight, mlp.up_proj.weight]),
+        )
 
 
 def _rotate(x: Tensor, cos: Tensor, sin: Tensor) -> Tensor:
@@ -209,27 +238,46 @@ _GROWTH = 32  # positions by which a full cache grows: little enough that moving
 
 @dataclass
 class Cache:
-    """Keys and values of every layer, [B,K,capacity,E] each."""
+    """Keys and values of every layer, [B,K,capacity,E] each, of which `used` columns are filled.
+
+    `bias` [B,1,1,capacity] is minus infinity at the prompts' padding. It holds for the weights it was made with.
+    """
 
     keys: list[Tensor]
     values: list[Tensor]
+    bias: Tensor
+    used: int
+    fused: list[_Fused]
 
     @classmethod
-    def empty(cls, config: DecoderConfig, batch: int, capacity: int) -> "Cache":
-        shape = (batch, config.num_key_value_heads, capacity, config.head_dim)
-        layers = range(config.num_hidden_layers)
-        return cls(keys=[torch.zeros(shape) for _ in layers], values=[torch.zeros(shape) for _ in layers])
+    def empty(cls, decoder: Decoder, batch: int, length: int) -> "Cache":
+        """A cache of so many columns, all of which count as used."""
+        config = decoder.config
+        shape = (batch, config.num_key_value_heads, length, config.head_dim)
+        layers = list(decoder.model.blocks())
+        return cls(
+            keys=[torch.zeros(shape) for _ in layers],
+            values=[torch.zeros(shape) for _ in layers],
+            bias=torch.zeros(batch, 1, 1, length),
+            used=length,
+            fused=[_Fused.of(layer, config) for layer in layers],
+        )
 
-    def reserve(self, positions: int) -> None:
-        """Grow in place until it holds so many positions."""
-        missing = positions - self.keys[0].shape[2]
+    def reserve(self, columns: int) -> None:
+        """Grow in place until it holds so many columns."""
+        missing = columns - self.keys[0].shape[2]
         if missing > 0:
-            extra = (0, 0, 0, -(-missing // _GROWTH) * _GROWTH)
-            self.keys = [F.pad(k, extra) for k in self.keys]
-            self.values = [F.pad(v, extra) for v in self.values]
+            extra = -(-missing // _GROWTH) * _GROWTH
+            self.keys = [F.pad(k, (0, 0, 0, extra)) for k in self.keys]
+            self.values = [F.pad(v, (0, 0, 0, extra)) for v in self.values]
+            self.bias = F.pad(self.bias, (0, extra))
 
     def select(self, rows: Tensor) -> "Cache":
         """The cache of some sequences, in a given order, repeats allowed."""
         return Cache(
-            keys=[k.index_select(0, rows) for k in self.keys], values=[v.index_select(0, rows) for v in self.values]
+            keys=[k.index_select(0, rows) for k in self.keys],
+            values=[v.index_select(0, rows) for v in self.values],
+            bias=self.bias.index_select(0, rows),
+            used=self.used,
+            fused=self.fused,
         )

@@ -25,7 +25,7 @@ C = TypeVar("C", bound=_Cache)
 class SteppingModel(Protocol[C]):
     """What the engine needs of a model (stages/model/decoder.py)."""
 
-    def prefill(self, tokens_BT: Tensor, capacity: int) -> tuple[Tensor, C]: ...
+    def prefill(self, tokens_BT: Tensor, lengths_B: Tensor, capacity: int) -> tuple[Tensor, C]: ...
 
     def step(self, tokens_B: Tensor, position_B: Tensor, cache: C) -> Tensor: ...
 
@@ -78,7 +78,7 @@ class EmbeddedEngine(Generic[C]):
         longest = max(map(len, prompts))
         padded = torch.tensor([[*p, *[self.pad_id] * (longest - len(p))] for p in prompts])
         lengths = torch.tensor([len(p) for p in prompts])
-        hidden, cache = self.decoder.prefill(padded, longest + max_new)
+        hidden, cache = self.decoder.prefill(padded, lengths, longest + max_new)
         logits = self.decoder.logits(hidden[torch.arange(len(prompts)), lengths - 1])
         repeat = torch.arange(len(prompts)).repeat_interleave(draws)
         cache, logits, position = cache.select(repeat), logits[repeat], lengths[repeat]

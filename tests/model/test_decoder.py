@@ -55,7 +55,7 @@ def test_prefill_and_steps_equal_the_whole(key_value_heads: int) -> None:
     sequences, prompts = tiny_model.sequences(3, shortest=16, longest=16), [5, 9, 2]
     whole = made(torch.tensor(sequences))
     padded = pad([s[:n] for s, n in zip(sequences, prompts, strict=True)], 0)
-    hidden, cache = made.prefill(padded, 16)
+    hidden, cache = made.prefill(padded, torch.tensor(prompts), 16)
     rows, position = torch.arange(3), torch.tensor(prompts)
     torch.testing.assert_close(made.logits(hidden[rows, position - 1]), whole[rows, position - 1], rtol=1e-4, atol=1e-5)
     tokens = torch.tensor(sequences)
@@ -74,4 +74,4 @@ def test_a_sequence_beyond_the_model_s_positions_is_the_user_s_to_mend() -> None
         made(torch.zeros(1, 17, dtype=torch.long))
     assert "max_positions" in caught.value.hint
     with pytest.raises(UserError, match="20 tokens"):
-        made.prefill(torch.zeros(1, 4, dtype=torch.long), 20)
+        made.prefill(torch.zeros(1, 4, dtype=torch.long), torch.tensor([4]), 20)

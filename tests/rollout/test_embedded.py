@@ -82,7 +82,7 @@ class _Toy:
     def __init__(self, logits: list[float]) -> None:
         self.table = torch.tensor(logits)
 
-    def prefill(self, tokens_BT: Tensor, capacity: int) -> tuple[Tensor, _Memory]:
+    def prefill(self, tokens_BT: Tensor, lengths_B: Tensor, capacity: int) -> tuple[Tensor, _Memory]:
         return torch.zeros(*tokens_BT.shape, 1), _Memory(torch.arange(len(tokens_BT)))
 
     def logits(self, hidden: Tensor) -> Tensor:
