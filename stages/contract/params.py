@@ -127,6 +127,7 @@ class Reward:
     language: float
     preference: float  # reward model's score, general prompts only
     overlong: float  # soft penalty over the last part of the allowed length; 0: off
+    combine: Literal["sum", "normalize_then_sum"]  # weigh and add rewards (the paper), or each part's advantage (GDPO)
 
 
 @dataclass(frozen=True, kw_only=True)

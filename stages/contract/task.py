@@ -53,7 +53,18 @@ class Score:
     format: float
     language: float
     preference: float | None
+    overlong: float  # 0 to 1: how far into the last fifth of the allowed length
     reward: float
+
+    def parts(self) -> dict[str, float]:
+        """The parts by the names of their weights, each so that more is better."""
+        return {
+            "accuracy": self.accuracy,
+            "format": self.format,
+            "language": self.language,
+            "preference": self.preference or 0.0,
+            "overlong": -self.overlong,
+        }
 
 
 Scorer = Callable[[Sequence[Task], Sequence[str], Sequence[bool], Sequence[int], int], list[Score]]

@@ -5,7 +5,7 @@ language on top).
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Literal
 
 from stages.contract.params import Reward
@@ -106,29 +106,25 @@ def scorer(weights: Reward, judge: Judge | None = None) -> Scorer:
     format's; language consistency is added to both.
     """
 
-    def score(
+    def score_all(
         tasks: Sequence[Task], texts: Sequence[str], finished: Sequence[bool], lengths: Sequence[int], limit: int
     ) -> list[Score]:
         preferences = judge(tasks, texts) if judge else [None] * len(tasks)
         scores = []
         for task, text, done, length, preference in zip(tasks, texts, finished, lengths, preferences, strict=True):
             g = grade(task, text, finished=done)
-            reward = weights.format * g.format + weights.language * g.language
-            reward += (
-                weights.accuracy * g.accuracy if task.kind == "reasoning" else weights.preference * (preference or 0.0)
+            score = Score(
+                verdict=g.verdict,
+                reason=g.reason,
+                accuracy=g.accuracy,
+                format=g.format,
+                language=g.language,
+                preference=preference,
+                overlong=max(0.0, (length - 0.8 * limit) / (0.2 * limit)),
+                reward=0.0,
             )
-            reward -= weights.overlong * max(0.0, (length - 0.8 * limit) / (0.2 * limit))
-            scores.append(
-                Score(
-                    verdict=g.verdict,
-                    reason=g.reason,
-                    accuracy=g.accuracy,
-                    format=g.format,
-                    language=g.language,
-                    preference=preference,
-                    reward=reward,
-                )
-            )
+            reward = sum(getattr(weights, name) * part for name, part in score.parts().items())
+            scores.append(replace(score, reward=reward))
         return scores
 
-    return score
+    return score_all

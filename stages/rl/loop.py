@@ -20,7 +20,7 @@ from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import RL
 from stages.contract.task import Score, Scorer, Task
-from stages.rl.objective import Normaliser, advantages, grpo_loss, zero_variance
+from stages.rl.objective import Normaliser, advantages, grpo_loss, normalised_sum, zero_variance
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -164,9 +164,7 @@ def _score(parts: Parts, settings: RL, step: int, rollout: list[Sample]) -> floa
     )
     for sample, score in zip(rollout, scores, strict=True):
         sample.score = score
-    rewards_PG = torch.tensor([s.earned.reward for s in rollout]).view(-1, settings.group_size)
-    advantage_PG = advantages(rewards_PG, scale=settings.objective.adv_scale)
-    flat = zero_variance(rewards_PG)
+    advantage_PG, flat = _compare(rollout, settings)
     for index, sample in enumerate(rollout):
         group, draw = divmod(index, settings.group_size)
         sample.advantage = float(advantage_PG[group, draw])
@@ -175,6 +173,17 @@ def _score(parts: Parts, settings: RL, step: int, rollout: list[Sample]) -> floa
         elif parts.forbidden(sample.text):
             sample.masked = "held_out_state"
     return float(flat.float().mean())
+
+
+def _compare(rollout: list[Sample], settings: RL) -> tuple[Tensor, Tensor]:
+    """Advantages [P, G], and which groups have no variance [P]."""
+    if settings.reward.combine == "sum":
+        rewards_PG = torch.tensor([s.earned.reward for s in rollout]).view(-1, settings.group_size)
+        return advantages(rewards_PG, scale=settings.objective.adv_scale), zero_variance(rewards_PG)
+    parts = [s.earned.parts() for s in rollout]
+    names = list(parts[0])
+    parts_KPG = torch.tensor([[p[name] for p in parts] for name in names]).view(len(names), -1, settings.group_size)
+    return normalised_sum(parts_KPG, torch.tensor([getattr(settings.reward, name) for name in names]))
 
 
 def _split(rollout: list[Sample], updates: int, *, seed: int) -> list[list[Sample]]:

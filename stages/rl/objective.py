@@ -59,6 +59,21 @@ def advantages(rewards_PG: Tensor, *, scale: str) -> Tensor:
     return torch.where(zero_variance(rewards_PG)[:, None], 0.0, centred_PG)
 
 
+def normalised_sum(parts_KPG: Tensor, weights_K: Tensor) -> tuple[Tensor, Tensor]:
+    """Advantages [P, G] from K reward parts, each compared within its group before they are weighed and added.
+
+    A sum of rewards hides the part with the smaller spread; here every part speaks with its weight. The sum, whose mean
+    is 0, is then brought to standard deviation 1 over the batch's groups that have variance in some part (GDPO,
+    2601.05242). Also returned, [P] bool: the groups that have none; their advantages are 0.
+    """
+    flat_KP = torch.stack([zero_variance(part) for part in parts_KPG]) | (weights_K == 0)[:, None]
+    flat_P = flat_KP.all(dim=0)
+    each_KPG = torch.stack([advantages(part, scale="group_std") for part in parts_KPG])
+    total_PG = (weights_K[:, None, None] * each_KPG).sum(dim=0)
+    live = total_PG[~flat_P]
+    return (total_PG / (live.std(correction=DDOF) + EPSILON) if live.numel() else total_PG), flat_P
+
+
 def grpo_loss(
     logp_BT: Tensor,
     *,

@@ -29,6 +29,7 @@ RL = {
     "objective.kl_beta": 0.001,
     "reward.accuracy": 1,
     "reward.format": 1,
+    "reward.combine": "sum",
 }
 SFT = {"epochs": 2, "batch_size": 128, "lr": 5e-5, "lr_end": 0.1, "max_tokens": 32_768}
 DISTILL = {"epochs": 2, "batch_size": 64, "lr_end": 0.1, "max_tokens": 32_768}

@@ -148,7 +148,7 @@ def test_refusals_are_looked_for_where_the_user_reads() -> None:
     assert not refused("<think></think><answer>cannot help</answer>", [])
 
 
-WEIGHTS = Reward(accuracy=1.0, format=0.2, language=0.3, preference=0.5, overlong=2.0)
+WEIGHTS = Reward(accuracy=1.0, format=0.2, language=0.3, preference=0.5, overlong=2.0, combine="sum")
 
 
 def _task(kind: str = "reasoning") -> Task:

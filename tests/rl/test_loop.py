@@ -45,7 +45,7 @@ SETTINGS = RL(
     validate_problems=0,
     keep_rollouts=1,
     objective=PLAIN,
-    reward=Reward(accuracy=1.0, format=0.0, language=0.0, preference=0.0, overlong=0.0),
+    reward=Reward(accuracy=1.0, format=0.0, language=0.0, preference=0.0, overlong=0.0, combine="sum"),
 )
 
 
@@ -96,6 +96,7 @@ def _score(
                 format=float(done and first >= 20),
                 language=1.0,
                 preference=None,
+                overlong=0.0,
                 reward=reward,
             )  # fmt: skip
         )
@@ -359,6 +360,7 @@ def test_the_same_seed_gives_the_same_run_to_the_bit(steps_per_rollout: int) -> 
                     format=0.0,
                     language=1.0,
                     preference=None,
+                    overlong=0.0,
                     reward=len(text) / 10,
                 )
                 for text in texts

@@ -444,3 +444,35 @@ def test_missing_inputs_are_named(rl: ModuleType = objective) -> None:
         rl.grpo_loss(**without, options=rl.PAPER, normaliser=normaliser)
     with pytest.raises(ValueError, match="group_mean"):
         rl.advantages(torch.zeros(1, 2), scale="group_mean")
+
+
+def test_parts_are_normalised_before_they_are_added(rl: ModuleType = objective) -> None:
+    """By hand: two groups of two, accuracy [1,0] and [1,1], format [1,1] and [0,1], weights 1 and 0.5.
+
+    Within a group of two the standard deviation of {0,1} is sqrt(1/2), so an advantage is +-sqrt(1/2) and a flat
+    part's 0. The weighed sums are [r,-r] and [-r/2,r/2] with r = sqrt(1/2): mean 0, variance (2r^2 + r^2/2)/3 = 5/12.
+    """
+    parts = torch.tensor([[[1.0, 0.0], [1.0, 1.0]], [[1.0, 1.0], [0.0, 1.0]]])
+    found, flat = rl.normalised_sum(parts, torch.tensor([1.0, 0.5]))
+    r, scale = 0.5**0.5, (5 / 12) ** 0.5
+    expected = torch.tensor([[r, -r], [-r / 2, r / 2]]) / scale
+    torch.testing.assert_close(found, expected, rtol=1e-4, atol=1e-5)
+    assert flat.tolist() == [False, False]
+
+
+def test_a_small_spread_counts_as_much_as_a_large_one_of_the_same_weight(rl: ModuleType = objective) -> None:
+    wide = torch.tensor([[[10.0, 0.0, 0.0, 10.0]], [[0.1, 0.0, 0.1, 0.0]]])
+    found, _ = rl.normalised_sum(wide, torch.tensor([1.0, 1.0]))
+    assert found[0, 0] > 0 and found[0, 1] < 0
+    assert found[0, 2:].abs().max() < 1e-4  # one part for, one against: in a sum of rewards the first would win
+    summed = rl.advantages(wide.sum(0), scale="group_std")
+    assert summed[0, 3] > 0.5
+
+
+def test_groups_without_variance_in_any_weighed_part_stay_at_zero(rl: ModuleType = objective) -> None:
+    parts = torch.tensor([[[1.0, 0.0], [1.0, 1.0]], [[1.0, 1.0], [0.0, 1.0]]])
+    found, flat = rl.normalised_sum(parts, torch.tensor([1.0, 0.0]))
+    assert flat.tolist() == [False, True] and found[1].tolist() == [0.0, 0.0]
+    alone, _ = rl.normalised_sum(parts[:, :1], torch.tensor([1.0, 0.0]))
+    torch.testing.assert_close(found[:1], alone)  # and say nothing about the others' scale
+    assert rl.normalised_sum(torch.ones(2, 1, 3), torch.ones(2))[0].tolist() == [[0.0, 0.0, 0.0]]

@@ -28,6 +28,12 @@ MUTANTS = [  # (old text, which must occur once; new text)
     ('if scale == "group_std"', 'if scale != "none"'),
     ("torch.where(zero_variance(rewards_PG)[:, None], 0.0, centred_PG)", "centred_PG"),
     ("rewards_PG.amin(dim=1)) <= EPSILON", "rewards_PG.amin(dim=1)) <= 1.0"),
+    # parts normalised before they are added
+    ("weights_K[:, None, None] * each_KPG", "each_KPG"),
+    ('advantages(part, scale="group_std") for part', 'advantages(part, scale="none") for part'),
+    (" | (weights_K == 0)[:, None]", ""),
+    ("total_PG[~flat_P]", "total_PG"),
+    ("total_PG / (live.std(correction=DDOF) + EPSILON)", "total_PG"),
     # masks
     ("torch.where(mask_BT, values_BT, 0.0)", "values_BT * mask_BT"),
     ("torch.where(mask_BT, values_BT, 0.0)", "values_BT"),

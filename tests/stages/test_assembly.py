@@ -98,7 +98,9 @@ def test_a_rollout_row_names_the_policy_and_the_sampling_that_made_it() -> None:
     assert zero is not None
     lengths = [Stretch(from_step=0, max_new_tokens=10), Stretch(from_step=4, max_new_tokens=20)]
     settings = replace(zero, lengths=lengths, steps_per_rollout=2)
-    score = Score(verdict="wrong", reason="wrong", accuracy=0, format=0, language=1, preference=None, reward=0)
+    score = Score(
+        verdict="wrong", reason="wrong", accuracy=0, format=0, language=1, preference=None, overlong=0, reward=0
+    )
     sample = Sample(task=_task(), draw=1, prompt=[1], tokens=[2], engine_logps=[0.0], finished=True, score=score)
     made = {step: rollout_rows(step, [sample], settings, 0)[0]["r1_gen"] for step in (1, 2, 3, 4, 5, 6)}
     assert all(isinstance(gen, dict) for gen in made.values())
