@@ -189,7 +189,7 @@ def status_command(as_json: Annotated[bool, typer.Option("--json", help="For pro
     from r1cli import console, pipeline, runs, status
 
     project = _project()
-    found = status.statuses(pipeline.standings(project.root), runs.latest(project.runs), project.work)
+    found = status.statuses(pipeline.standings(project.root), runs.latest(project.runs), project.root, project.work)
     if as_json:
         console.as_json([asdict(line) for line in found])
         return
@@ -199,11 +199,12 @@ def status_command(as_json: Annotated[bool, typer.Option("--json", help="For pro
             line.word,
             line.started.replace("T", " ").removesuffix("+00:00"),
             console.seconds(line.seconds),
+            "" if line.unknown is None else f"{line.unknown:.1%}",
             line.why,
         ]
         for line in found
     ]
-    console.table(["stage", "is", "last run (UTC)", "took", "why"], rows)
+    console.table(["stage", "is", "last run (UTC)", "took", "unknown", "why"], rows)
 
 
 @app.command()

@@ -1,5 +1,6 @@
 """How every stage stands: fresh, stale (and why), running, failed, stopped or never run."""
 
+import json
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,9 +23,10 @@ class Status:
     why: str
     started: str = ""
     seconds: float | None = None
+    unknown: float | None = None  # share of verdicts that the graders could not reach, where the stage measures it
 
 
-def statuses(standings: Sequence[Standing], latest: Mapping[str, Run], work: Path) -> list[Status]:
+def statuses(standings: Sequence[Standing], latest: Mapping[str, Run], root: Path, work: Path) -> list[Status]:
     """The status of every stage, in the given (upstream first) order."""
     found: list[Status] = []
     settled: dict[str, Word] = {}
@@ -41,9 +43,22 @@ def statuses(standings: Sequence[Standing], latest: Mapping[str, Run], work: Pat
                 why=why,
                 started=run.started if run else "",
                 seconds=run.seconds if run and timed else None,
+                unknown=_unknown(root, standing),
             )
         )
     return found
+
+
+def _unknown(root: Path, standing: Standing) -> float | None:
+    """The stage's own figure, from the metrics file that it published last."""
+    for path in standing.stage.metrics:
+        try:
+            value = json.loads((root / path).read_text()).get("unknown")
+        except (OSError, ValueError, AttributeError):
+            continue
+        if isinstance(value, int | float):
+            return float(value)
+    return None
 
 
 def _word(standing: Standing, run: Run | None, running: bool, settled: Mapping[str, Word]) -> tuple[Word, str]:

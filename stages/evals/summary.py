@@ -6,7 +6,7 @@ from stages.evals.metrics import cons_at_k, mean_at_n, mean_pass_at_k, questions
 
 
 def headline(scores: pl.DataFrame) -> dict[str, float]:
-    """pass@1 with its 95% interval, pass@k and cons@k at the number of draws, format, language, length, and for
+    """pass@1 with its 95% interval, pass@k and cons@k at the number of draws, format, language, length, unknown verdicts, and for
     general prompts refusals and the reward models' score. Shares and means; figures without rows are left out."""
     ruled = scores.filter(pl.col("kind") == "reasoning")
     found: dict[str, float] = {}
@@ -21,6 +21,7 @@ def headline(scores: pl.DataFrame) -> dict[str, float]:
             f"pass_at_{draws}": mean_pass_at_k(asked, draws).mean,
             f"cons_at_{draws}": cons_at_k(asked, draws).mean,
             "format": _mean(ruled, "format"),
+            "unknown": len(ruled.filter(pl.col("verdict") == "unknown")) / len(ruled),
             "language": language_of_thoughts(ruled),
             "length": _mean(ruled, "num_tokens"),
         }

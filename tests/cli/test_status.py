@@ -1,6 +1,7 @@
 """The words of `r1 status`, and what a run would do."""
 
 import fcntl
+from dataclasses import replace
 from pathlib import Path
 
 from r1cli.pipeline import Stage, Standing
@@ -42,7 +43,7 @@ def run(name: str, code: int | None, error: str = "") -> Run:
 
 
 def words(standings: list[Standing], runs: list[Run], work: Path) -> dict[str, tuple[str, str]]:
-    return {s.stage: (s.word, s.why) for s in statuses(standings, {r.stage: r for r in runs}, work)}
+    return {s.stage: (s.word, s.why) for s in statuses(standings, {r.stage: r for r in runs}, work, work)}
 
 
 def test_every_word(tmp_path: Path) -> None:
@@ -96,3 +97,14 @@ def test_plan_names_what_may_follow() -> None:
     ]
     assert plan(standings, ["zero"], single=True, force=False) == []
     assert plan(standings, ["zero"], single=True, force=True) == [("zero", "forced")]
+
+
+def test_a_stage_says_which_share_of_its_verdicts_is_unknown(tmp_path: Path) -> None:
+    (tmp_path / "zero.json").write_text('{"unknown": 0.25}')
+    (tmp_path / "grpo.json").write_text("no json")
+    measured = [
+        replace(one, stage=replace(one.stage, metrics=(f"{one.stage.name}.json",)))
+        for one in (standing("zero"), standing("grpo"), standing("sft"))
+    ]
+    found = {s.stage: s.unknown for s in statuses(measured, {}, tmp_path, tmp_path)}
+    assert found == {"zero": 0.25, "grpo": None, "sft": None}
