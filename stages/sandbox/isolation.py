@@ -18,19 +18,17 @@ What is not covered: faults of the kernel, which is shared; timing and cache sid
 import fcntl
 import os
 import stat
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from stages.sandbox import kernel, seccomp
 
 HOME = "/w"  # the tmpfs of a run: work, tmp, and stdin
 WORK, TMP, STDIN = f"{HOME}/work", f"{HOME}/tmp", f"{HOME}/stdin"
-_DEVICES = ("null", "zero", "urandom")
 _LIBRARIES = ("/lib", "/lib64", "/lib32", "/libx32")
 _FIRST_USER, _NUM_USERS = 61184, 4336  # systemd's range for users that live for one run: nobody else's
 _NOBODY = 65534
 _INNER_USER = 1000  # what a plain user is called in its own user namespace
-_MODE_DIR = 0o755
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,7 +42,7 @@ class Walls:
     folder: str  # where a run's folder is, in the zygote's eyes
 
 
-def build(tier: str, *, sources: Sequence[str], folder: str) -> Walls:
+def build(tier: str, *, sources: Sequence[str], folder: str, devices: Sequence[str]) -> Walls:
     """Build the walls around this process, which must have one thread. Afterwards, fork once: see zygote.py.
 
     `sources`: what a program may read. `folder`: an empty folder of this process's own, used without namespaces.
@@ -57,11 +55,13 @@ def build(tier: str, *, sources: Sequence[str], folder: str) -> Walls:
     user = _unused_user() if os.geteuid() == 0 else None
     if user is not None:
         os.chown(folder, user, user)
+        _check_readable(sources, user)
     ruleset = None
     if tier == "landlock":
         reading = kernel.READ_FILE | kernel.READ_DIR | kernel.EXECUTE
-        devices = [(f"/dev/{name}", kernel.READ_FILE | kernel.WRITE_FILE) for name in _DEVICES]
-        ruleset = high(kernel.landlock_rules([*((path, reading) for path in sources), *devices, (folder, -1)]))
+        rules = [(path, reading) for path in sources]
+        rules += [(f"/dev/{name}", kernel.READ_FILE | kernel.WRITE_FILE) for name in devices]
+        ruleset = high(kernel.landlock_rules([*rules, (folder, -1)]))
     kernel.forget_root()
     kernel.adopt_orphans()
     return Walls(tier=tier, user=user, pid_namespace=None, ruleset=ruleset, folder=folder)
@@ -100,22 +100,36 @@ def _write(path: str, text: str) -> None:
 def _unused_user() -> int | None:
     """A user of the zygote's own, so that limits on numbers of processes count no one else's; None if root has none."""
     wanted = _FIRST_USER + os.getpid() % _NUM_USERS
-    for user in (wanted, _NOBODY):
-        pid = os.fork()
-        if pid == 0:
-            try:
-                os.setgroups([])
-                os.setresgid(user, user, user)
-                os.setresuid(user, user, user)
-            except OSError:
-                os._exit(1)
-            os._exit(0)
-        if os.waitpid(pid, 0)[1] == 0:
-            return user
-    return None
+    return next((user for user in (wanted, _NOBODY) if _as_user(user, lambda: True)), None)
 
 
-def move_in(walls: Walls, sources: Sequence[str]) -> Walls:
+def _as_user(user: int, works: Callable[[], bool]) -> bool:
+    """Whether this process can become a user, and something works as that user; tried in a child."""
+    pid = os.fork()
+    if pid == 0:
+        code = 1
+        try:
+            _become(user)
+            code = 0 if works() else 1
+        finally:
+            os._exit(code)
+    return os.waitpid(pid, 0)[1] == 0
+
+
+def _become(user: int) -> None:
+    os.setgroups([])
+    os.setresgid(user, user, user)
+    os.setresuid(user, user, user)
+
+
+def _check_readable(sources: Sequence[str], user: int) -> None:
+    """Where programs run as another user on the host's own paths, as root's interpreter in root's home isn't."""
+    for path in sources:
+        if not _as_user(user, lambda path=path: os.access(path, os.R_OK | os.X_OK)):  # type: ignore[misc]
+            raise OSError(f"{path} can't be read by user {user}, whom programs run as")
+
+
+def move_in(walls: Walls, *, sources: Sequence[str], devices: Sequence[str]) -> Walls:
     """The second step of `namespaces`, in the process that is 1 of the new process namespace: make and enter the root."""
     if walls.tier != "namespaces":
         return walls
@@ -128,13 +142,12 @@ def move_in(walls: Walls, sources: Sequence[str]) -> Walls:
     for path in _LIBRARIES:
         if os.path.islink(path):
             os.symlink(os.readlink(path), root + path)
-    os.makedirs(f"{root}/dev", mode=_MODE_DIR)
-    for name in _DEVICES:
+    for name in devices:
         _bind(f"/dev/{name}", root, read_only=False)
     os.symlink("urandom", f"{root}/dev/random")
     os.symlink(STDIN, f"{root}/dev/stdin")
     os.symlink(TMP, f"{root}/tmp")
-    os.mkdir(root + HOME, _MODE_DIR)
+    os.mkdir(root + HOME)
     kernel.enter_root(root)
     read_only = kernel.MS_RDONLY | kernel.MS_NOSUID | kernel.MS_NODEV
     kernel.mount("none", "/", "none", kernel.MS_REMOUNT | kernel.MS_BIND | read_only)
@@ -153,14 +166,24 @@ def _free_folder(sources: Sequence[str]) -> str:
 def _bind(path: str, root: str, *, read_only: bool = True) -> None:
     """Show a file or folder of the host at the same path below the new root."""
     target = root + path
-    if stat.S_ISDIR(os.stat(path).st_mode):
-        os.makedirs(target, mode=_MODE_DIR, exist_ok=True)
-    else:
-        os.makedirs(os.path.dirname(target), mode=_MODE_DIR, exist_ok=True)
-        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0o644))
+    folder = stat.S_ISDIR(os.stat(path).st_mode)
+    _make_folders(target if folder else os.path.dirname(target), root)
+    if not folder:
+        os.close(os.open(target, os.O_CREAT | os.O_WRONLY, 0))
     kernel.mount(path, target, "none", kernel.MS_BIND | kernel.MS_REC)
     if read_only:
         kernel.make_read_only(target)
+
+
+def _make_folders(path: str, root: str) -> None:
+    """Folders that can be gone through and not listed: the way to an interpreter may lead through a home."""
+    missing = []
+    while path != root and not os.path.isdir(path):
+        missing.append(path)
+        path = os.path.dirname(path)
+    for folder in reversed(missing):
+        os.mkdir(folder)
+        os.chmod(folder, 0o111)
 
 
 def high(fd: int) -> int:
@@ -184,7 +207,7 @@ def fork_run(walls: Walls) -> int:
     return pid
 
 
-def enter_run(walls: Walls, *, profile: str, disk: int, inodes: int) -> None:
+def enter_run(walls: Walls, *, disk: int, inodes: int) -> None:
     """In a forked run: a fresh folder to work in, which becomes the current one. Limits and locks come after."""
     os.setsid()
     owner = walls.user if walls.user is not None else os.geteuid()
@@ -192,8 +215,6 @@ def enter_run(walls: Walls, *, profile: str, disk: int, inodes: int) -> None:
         kernel.unshare(kernel.CLONE_NEWNS)
         flags = kernel.MS_NOSUID | kernel.MS_NODEV
         kernel.mount("r1", HOME, "tmpfs", flags, f"size={disk},nr_inodes={inodes},mode=0755,uid={owner},gid={owner}")
-        if profile == "compile":
-            kernel.mount("/dev/null", "/dev/urandom", "none", kernel.MS_BIND)  # `#include "/dev/urandom"` never ends
         os.mkdir(TMP, 0o700)
     work = f"{walls.folder}/work"
     os.mkdir(work, 0o700)
@@ -206,9 +227,7 @@ def enter_run(walls: Walls, *, profile: str, disk: int, inodes: int) -> None:
 def lock(walls: Walls, *, profile: str) -> None:
     """The last step before untrusted code: another user, no capabilities, Landlock and the filter. No way back."""
     if walls.user is not None:
-        os.setgroups([])
-        os.setresgid(walls.user, walls.user, walls.user)
-        os.setresuid(walls.user, walls.user, walls.user)
+        _become(walls.user)
     kernel.drop_capabilities()
     kernel.die_with_parent()  # a change of user forgets it, so after that
     kernel.refuse_privileges()

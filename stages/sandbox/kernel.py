@@ -65,11 +65,16 @@ def make_read_only(target: str) -> None:
         mount("none", target, "none", MS_REMOUNT | MS_BIND | MS_RDONLY | MS_NOSUID | kept)
 
 
+def unmount(target: str) -> None:
+    """Take a mount away, from this mount namespace."""
+    _checked(_libc.umount2(target.encode(), _MNT_DETACH), f"umount {target}")
+
+
 def enter_root(folder: str) -> None:
     """Make a mount the root of this mount namespace, and take the old root away."""
     os.chdir(folder)
     _call("pivot_root", syscalls.PIVOT_ROOT, b".", b".")
-    _checked(_libc.umount2(b".", _MNT_DETACH), "umount the old root")
+    unmount(".")
     os.chdir("/")
 
 

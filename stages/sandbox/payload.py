@@ -5,6 +5,7 @@ it; so nothing here decides anything. It can only make the program's own answer:
 function returns, in plain.py's form on the real stdout (the program's prints go nowhere). A forged answer is an answer.
 """
 
+import _sitebuiltins
 import atexit
 import builtins
 import json
@@ -41,6 +42,8 @@ _WARM = "import cmath, decimal, enum, io, json, numbers, queue, statistics, stru
 def warm_up() -> None:
     """Import what programs use most, so that a forked copy has it."""
     exec(_WARM, {})
+    for name in ("exit", "quit"):  # the site module's, which the zygote goes without
+        setattr(builtins, name, _sitebuiltins.Quitter(name, ""))
     exec(PRELUDE, _prelude)
     for name in ("__builtins__", "__name__"):
         _prelude.pop(name, None)

@@ -31,7 +31,7 @@ SETTING = "R1_SANDBOX"  # auto (or unset), or a tier's name
 _ROOT = Path(__file__).parents[2]  # where the package `stages` is
 _BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from stages.sandbox.zygote import main; main()"
 _FLAGS = ("-S", "-s", "-P", "-B", "-X", "utf8")
-_START_S, _REPLY_S = 60.0, 10.0  # wall time for a zygote to start, and to report a run after its last deadline
+_START_S, _REPLY_S = 60.0, 20.0  # wall time for a zygote to start, and to report a run after its last deadline
 _STDERR_KEPT = 4096
 _MFD_EXEC, _MFD_CLOEXEC = 0x10, 1  # linux/memfd.h
 
@@ -85,8 +85,6 @@ class Zygote:
                 return
             except (OSError, SandboxError) as error:
                 failures.append(str(error))
-                if isinstance(error, _RefusedError):
-                    break  # it runs; another one would not do better
         raise SandboxError("; ".join(dict.fromkeys(failures)) or "no Python interpreter found")
 
     def _start(self, python: str, tier: Tier, compiler: str) -> None:
@@ -113,7 +111,7 @@ class Zygote:
             raise SandboxError(f"{python}: {error}") from error
         if "error" in answer:
             self.close()
-            raise _RefusedError(str(answer["error"]))
+            raise SandboxError(str(answer["error"]))
         self.runs_as = str(answer["ready"])
 
     def _receive(self, timeout_s: float) -> dict[str, object]:
@@ -213,10 +211,6 @@ class Zygote:
         """Close this process's copies of what belongs to the parent it was forked from."""
         self._socket.close()
         self._process.returncode = 0
-
-
-class _RefusedError(SandboxError):
-    """The zygote runs and says that the tier doesn't work."""
 
 
 def _run(answer: Mapping[str, object], out: "_Reader", err: "_Reader", limits: Limits) -> Run:

@@ -5,12 +5,12 @@ and program, input and files in memory files that only the forked run reads. So 
 is in the memory that the next is a copy of; expected outputs never come here at all.
 """
 
+import errno
 import gc
 import json
 import os
 import resource
 import select
-import shutil
 import signal
 import socket
 import sys
@@ -59,11 +59,13 @@ def main() -> None:
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
         signal.signal(number, signal.SIG_IGN)  # the end of the caller's socket is the only sign to go
     folder = tempfile.mkdtemp(prefix="r1-sandbox-") if tier != "namespaces" else ""
+    tempfile.tempdir = None  # what is a good place here is none in a run
     try:
         _start(control, tier, compiler, folder)
     finally:
         if folder:
-            shutil.rmtree(folder, ignore_errors=True)
+            isolation.empty(folder)
+            os.rmdir(folder)
 
 
 def _start(control: socket.socket, tier: str, compiler: str, folder: str) -> None:
@@ -72,7 +74,9 @@ def _start(control: socket.socket, tier: str, compiler: str, folder: str) -> Non
     try:
         virtual = _virtual_bytes()
         visible = sources(compiler)
-        walls = isolation.build(tier, sources=visible, folder=folder)
+        # A compiler that includes /dev/zero or /dev/urandom never ends.
+        devices = ("null",) if compiler else ("null", "zero", "urandom")
+        walls = isolation.build(tier, sources=visible, folder=folder, devices=devices)
         if tier == "namespaces":
             pid = os.fork()
             if pid:
@@ -80,7 +84,7 @@ def _start(control: socket.socket, tier: str, compiler: str, folder: str) -> Non
                 os.waitpid(pid, 0)
                 return
             kernel.die_with_parent()
-            walls = isolation.move_in(walls, visible)
+            walls = isolation.move_in(walls, sources=visible, devices=devices)
         server = Server(control, walls, virtual=virtual)
     except Exception as error:
         control.send(json.dumps({"error": str(error)}).encode())
@@ -178,7 +182,7 @@ class Server:
         profile, mode = str(header["profile"]), str(header["mode"])
         program, given, out, err, *files = fds
         size = os.fstat(given).st_size + sum(os.fstat(fd).st_size for fd in files)
-        isolation.enter_run(self.walls, profile=profile, disk=limits.disk + size, inodes=MAX_INODES)
+        isolation.enter_run(self.walls, disk=limits.disk + size, inodes=MAX_INODES)
         code = _read(program) if mode != "native" else b""
         names = [str(name) for name in header["files"]]  # type: ignore[attr-defined]
         call = _read(files.pop()) if mode == "call" else b""
@@ -342,6 +346,7 @@ def _usage(folder: str) -> tuple[int, int]:
                     size += entry.stat(follow_symlinks=False).st_blocks * 512
                     if entry.is_dir(follow_symlinks=False):
                         waiting.append(entry.path)
-        except OSError:
-            continue
+        except OSError as error:
+            if error.errno == errno.ENAMETOOLONG:
+                return size, MAX_INODES + 1  # so deep that what is below can't be counted
     return size, names

@@ -93,9 +93,23 @@ hostile("exit_at_import", "import os; os._exit(0)\ndef f(x): return 7", kind="ca
 hostile("crash_for_none", "def f(x): raise ValueError", kind="call", expected=None)
 hostile("base_exception_for_none", "class B(BaseException): pass\ndef f(x): raise B", kind="call", expected=None)
 hostile("mutated_argument", "def f(x):\n    x.clear()\n    return x == []", kind="call", expected=[True])
-HUNT = "import gc, sys\ndef f(*a):\n    seen = set()\n    frame = sys._getframe()\n    while frame:\n        for space in (frame.f_locals, frame.f_globals):\n            for key, value in list(space.items()):\n                if 'expect' in key.lower() or (isinstance(value, str) and '91736455' in value and 'HUNT' not in value): return value\n        frame = frame.f_back\n    for value in gc.get_objects():\n        if type(value) in (list, tuple) and 91736455 in value[:50]: return 91736455\n        if type(value) is dict and any(type(v) is int and v == 91736455 for v in list(value.values())[:50]): return 91736455\n"
+HUNT = """
+import gc, sys
+def f(*a):
+    half = 917364
+    wanted = half * 100 + 55  # the expected value, which stands nowhere in this program
+    frame = sys._getframe().f_back
+    while frame:
+        for space in (frame.f_locals, frame.f_globals):
+            for key, value in list(space.items()):
+                if "expect" in key.lower() or value == wanted or (isinstance(value, str) and str(wanted) in value): return wanted
+        frame = frame.f_back
+    for value in gc.get_objects():
+        if type(value) in (list, tuple) and wanted in value[:50]: return wanted
+        if type(value) is dict and any(type(v) in (int, str) and str(v) == str(wanted) for v in list(value.values())[:50]): return wanted
+"""
 hostile("hunts_frames_and_heap", HUNT, kind="call", expected=91736455)
-hostile("hunts_stdin_heap", HUNT.replace("91736455", "9173645566") + "print(f())\n", expected="9173645566\n")
+hostile("hunts_heap_for_output", HUNT + "print(f())\n", expected="91736455\n")
 hostile("patched_comparison_of_json", "import json, builtins\nclass S(str):\n    def __eq__(self, o): return True\njson.loads = lambda *a, **k: S()\nbuiltins.int = S\nbuiltins.isinstance = lambda *a: True\ndef f(x): return S('no')", kind="call", expected="yes")
 
 # --- Seeing the host -------------------------------------------------------------------------------------------------
