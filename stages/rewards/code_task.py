@@ -92,7 +92,9 @@ def read_task(task: Mapping[str, object]) -> CodeTask:
     if unknown:
         raise ValueError(f"{unknown[0]}: no key of a code task (valid: {', '.join(sorted(_KEYS))})")
     tolerance = _number(task, "float_tolerance", TOLERANCE, zero=True)
-    fn_name, special, same = "", None, partial(_same_value, tolerance)
+    fn_name = ""
+    special: Special | None = None
+    same: Callable[[str, object], bool] = partial(_same_value, tolerance)
     if kind == "call":
         fn_name = _function_name(task.get("fn_name"))
         if task.get("checker") is not None:

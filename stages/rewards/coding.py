@@ -131,10 +131,12 @@ def _failure(run: Run) -> str:
         return "bad_result"
     if run.code == 0:
         return ""
-    if run.code < 0:
-        return f"runtime_error:signal {-run.code}"
     lines = run.stderr.strip().splitlines()
     named = _EXCEPTION.match(lines[-1]) if run.code == payload.CRASHED and lines else None
+    if (named and named[1] == "MemoryError") or (run.code < 0 and "std::bad_alloc" in run.stderr):
+        return "memory_limit"
+    if run.code < 0:
+        return f"runtime_error:signal {-run.code}"
     return f"runtime_error:{named[1] if named else f'exit {run.code}'}"
 
 

@@ -17,6 +17,7 @@ What is not covered: faults of the kernel, which is shared; timing and cache sid
 
 import fcntl
 import os
+import socket
 import stat
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -134,6 +135,7 @@ def move_in(walls: Walls, *, sources: Sequence[str], devices: Sequence[str]) -> 
     if walls.tier != "namespaces":
         return walls
     pid_namespace = high(os.open("/proc/self/ns/pid", os.O_RDONLY | os.O_CLOEXEC))  # /proc is the host's, the link ours
+    socket.sethostname("sandbox")
     kernel.mount("none", "/", "none", kernel.MS_REC | kernel.MS_PRIVATE)
     root = _free_folder(sources)
     kernel.mount("r1", root, "tmpfs", kernel.MS_NOSUID | kernel.MS_NODEV, "size=1m,nr_inodes=512,mode=0755")

@@ -92,7 +92,7 @@ class Zygote:
         try:
             self._process = subprocess.Popen(
                 [python, *_FLAGS, "-c", _BOOT, str(_ROOT), tier, compiler],
-                stdin=theirs,
+                stdin=theirs.fileno(),
                 stdout=subprocess.DEVNULL,
                 stderr=subprocess.DEVNULL,
                 env={"PYTHONHASHSEED": "0"},
@@ -166,7 +166,7 @@ class Zygote:
             socket.send_fds(self._socket, [json.dumps(header).encode()], theirs)
             while theirs:
                 os.close(theirs.pop())
-            return self._follow(*ours, limits)
+            return self._follow(ours[0], ours[1], limits)
         finally:
             for fd in (*theirs, *ours):
                 os.close(fd)
@@ -285,7 +285,11 @@ def _interpreters() -> list[str]:
     """Interpreters to start zygotes with, this process's own first; after a change of user it may be out of reach."""
     found = [os.path.realpath("/proc/self/exe"), getattr(sys, "_base_executable", "") or "", sys.executable or ""]
     found += [f"/usr/bin/python3.{sys.version_info.minor}", "/usr/bin/python3", "/usr/local/bin/python3"]
-    return [path for path in dict.fromkeys(found) if os.path.basename(path).startswith("python") and os.access(path, os.X_OK)]
+    return [
+        path
+        for path in dict.fromkeys(found)
+        if os.path.basename(path).startswith("python") and os.access(path, os.X_OK)
+    ]
 
 
 class Sandbox:
@@ -348,6 +352,8 @@ class Sandbox:
 
 
 _sandboxes: WeakSet[Sandbox] = WeakSet()
+
+
 def _after_fork() -> None:
     for sandbox in list(_sandboxes):
         sandbox._forget()

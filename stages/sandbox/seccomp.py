@@ -68,7 +68,12 @@ def _bodies(profile: str, pid: int, change_modes: bool) -> dict[str, list[Code]]
         "kill": itself,
         "tgkill": itself,
         "socketpair": _argument_in(1, [_STREAM], mask=~_SOCKET_FLAGS & 0xFFFFFFFF),
-        "sendto": [_argument(4, high=True), (_EQUAL, 1, 0, 0), _refused(errno.EPERM), *_argument_in(4, [0])],  # no address: not to a datagram socket of the host
+        "sendto": [
+            _argument(4, high=True),
+            (_EQUAL, 1, 0, 0),
+            _refused(errno.EPERM),
+            *_argument_in(4, [0]),
+        ],  # no address: not to a datagram socket of the host
         "clone": _clone(threads_only=profile != "compile"),
         "clone3": [_refused(errno.ENOSYS)],  # its flags can't be read by a filter; the C library falls back to clone
     }

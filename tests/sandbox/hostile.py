@@ -37,7 +37,9 @@ hostile("exit_1_with_empty_expected", "import sys; sys.exit(1)", expected="")
 hostile("sys_exit_text_with_empty_expected", "import sys; sys.exit('no')", expected="")
 hostile("right_output_then_crash", "print('ESCAPED', flush=True); 1/0")
 hostile("right_output_then_abort", "import os; print('ESCAPED', flush=True); os.abort()")
-hostile("killed_by_own_hand", "import os, signal; print('ESCAPED', flush=True); signal.raise_signal(signal.SIGKILL); 1/0")
+hostile(
+    "killed_by_own_hand", "import os, signal; print('ESCAPED', flush=True); signal.raise_signal(signal.SIGKILL); 1/0"
+)
 hostile("crash_in_a_thread_hides_nothing", "import threading\nthreading.Thread(target=lambda: 1/0).start()")
 hostile("first_line_only", "print('a')", expected="a\nb\n")
 hostile("right_then_more", "print('ESCAPED')\nprint('more')")
@@ -54,8 +56,15 @@ hostile("float_for_int", "print(10000000.0000001)", expected="10000000\n")
 hostile("underscored_float", "print('1_0.5')", expected="10.5\n")
 hostile("right_output_on_stderr", "import sys; print('ESCAPED', file=sys.stderr)")
 hostile("closed_stdout", "import os; os.close(1)")
-hostile("atexit_exit_code", "import atexit, os\natexit.register(lambda: os._exit(0))\nprint('ESCAPED', flush=True); 1/0", expected="\n")
-hostile("patched_json_and_builtins", "import json, builtins, sys\njson.dumps = lambda *a, **k: '\"ESCAPED\"'\nbuiltins.print = lambda *a, **k: None\nsys.stdout.write('x')")
+hostile(
+    "atexit_exit_code",
+    "import atexit, os\natexit.register(lambda: os._exit(0))\nprint('ESCAPED', flush=True); 1/0",
+    expected="\n",
+)
+hostile(
+    "patched_json_and_builtins",
+    "import json, builtins, sys\njson.dumps = lambda *a, **k: '\"ESCAPED\"'\nbuiltins.print = lambda *a, **k: None\nsys.stdout.write('x')",
+)
 hostile("excepthook_exit_0", "import sys, os\nsys.excepthook = lambda *a: os._exit(0)\n1/0", expected="")
 hostile("syntax_error", "print('ESCAPED'", expected="")
 hostile("empty_code", "", expected="")
@@ -67,7 +76,12 @@ hostile("eq_override", EQ.format(base="", make=""), kind="call", expected=7)
 hostile("int_subclass", EQ.format(base="(int)", make="3"), kind="call", expected=7)
 hostile("str_subclass", EQ.format(base="(str)", make="'no'"), kind="call", expected="7")
 hostile("list_subclass", EQ.format(base="(list)", make="[3]"), kind="call", expected=[7])
-hostile("dict_subclass", "class D(dict):\n    def items(self): return [('a', 1)]\n    def __eq__(self, other): return True\ndef f(x): return D()", kind="call", expected={"a": 1})
+hostile(
+    "dict_subclass",
+    "class D(dict):\n    def items(self): return [('a', 1)]\n    def __eq__(self, other): return True\ndef f(x): return D()",
+    kind="call",
+    expected={"a": 1},
+)
 hostile("float_subclass", EQ.format(base="(float)", make="3.0"), kind="call", expected=7.0)
 hostile("true_for_one", "def f(x): return True", kind="call", expected=1)
 hostile("one_for_true", "def f(x): return 1", kind="call", expected=True)
@@ -80,14 +94,31 @@ hostile("inf_result", "def f(x): return float('inf')", kind="call", expected=1.5
 hostile("huge_float_for_int", "def f(x): return 7.0000000001", kind="call", expected=7)
 hostile("generator_result", "def f(x):\n    yield 7", kind="call", expected=[7])
 hostile("cyclic_result", "def f(x):\n    a = []\n    a.append(a)\n    return a", kind="call", expected=[[]])
-hostile("deep_result", "def f(x):\n    a = 7\n    for i in range(100000): a = [a]\n    return a", kind="call", expected=[7])
-hostile("changing_result", "class L(list):\n    n = 0\n    def __iter__(self):\n        L.n += 1\n        return iter([7] if L.n > 1 else [3])\n    def __getitem__(self, i): return 7\ndef f(x): return L([1])", kind="call", expected=[7])
+hostile(
+    "deep_result", "def f(x):\n    a = 7\n    for i in range(100000): a = [a]\n    return a", kind="call", expected=[7]
+)
+hostile(
+    "changing_result",
+    "class L(list):\n    n = 0\n    def __iter__(self):\n        L.n += 1\n        return iter([7] if L.n > 1 else [3])\n    def __getitem__(self, i): return 7\ndef f(x): return L([1])",
+    kind="call",
+    expected=[7],
+)
 hostile("class_result", "def f(x): return int", kind="call", expected=7)
 hostile("missing_function", "def g(x): return 7", kind="call", expected=7)
 hostile("function_is_a_value", "f = 7", kind="call", expected=7)
 hostile("printed_result", "def f(x): print(7)", kind="call", expected=7)
-hostile("forged_on_fds", "import os\ndef f(x):\n    for fd in range(3, 300):\n        for text in (b'7\\n', b'{\"ok\": true}\\n', b'passed\\n', b'{\"status\": \"exit\", \"code\": 0}'):\n            try: os.write(fd, text)\n            except OSError: pass\n    os._exit(0)", kind="call", expected=[1, 2])
-hostile("forged_twice", "import os\ndef f(x):\n    for fd in range(1, 300):\n        try: os.write(fd, b'7')\n        except OSError: pass\n    return 3", kind="call", expected=7)
+hostile(
+    "forged_on_fds",
+    "import os\ndef f(x):\n    for fd in range(3, 300):\n        for text in (b'7\\n', b'{\"ok\": true}\\n', b'passed\\n', b'{\"status\": \"exit\", \"code\": 0}'):\n            try: os.write(fd, text)\n            except OSError: pass\n    os._exit(0)",
+    kind="call",
+    expected=[1, 2],
+)
+hostile(
+    "forged_twice",
+    "import os\ndef f(x):\n    for fd in range(1, 300):\n        try: os.write(fd, b'7')\n        except OSError: pass\n    return 3",
+    kind="call",
+    expected=7,
+)
 hostile("exit_in_call", "import sys\ndef f(x): sys.exit(0)", kind="call", expected=None)
 hostile("exit_at_import", "import os; os._exit(0)\ndef f(x): return 7", kind="call", expected=7)
 hostile("crash_for_none", "def f(x): raise ValueError", kind="call", expected=None)
@@ -110,7 +141,12 @@ def f(*a):
 """
 hostile("hunts_frames_and_heap", HUNT, kind="call", expected=91736455)
 hostile("hunts_heap_for_output", HUNT + "print(f())\n", expected="91736455\n")
-hostile("patched_comparison_of_json", "import json, builtins\nclass S(str):\n    def __eq__(self, o): return True\njson.loads = lambda *a, **k: S()\nbuiltins.int = S\nbuiltins.isinstance = lambda *a: True\ndef f(x): return S('no')", kind="call", expected="yes")
+hostile(
+    "patched_comparison_of_json",
+    "import json, builtins\nclass S(str):\n    def __eq__(self, o): return True\njson.loads = lambda *a, **k: S()\nbuiltins.int = S\nbuiltins.isinstance = lambda *a: True\ndef f(x): return S('no')",
+    kind="call",
+    expected="yes",
+)
 
 # --- Seeing the host -------------------------------------------------------------------------------------------------
 TRY = "try:\n    {0}\n    print('ESCAPED')\nexcept BaseException as e:\n    print('held', type(e).__name__)\n"
@@ -132,8 +168,20 @@ tries("lists_the_project", "os.listdir('$PROJECT')")
 tries("lists_etc", "os.listdir('/etc')")
 tries("lists_host_tmp", "assert any('r1-secret' in name for name in os.listdir('/tmp'))")
 hostile("reads_environ", "import os\nprint('ESCAPED' if 'R1_HOST_SECRET' in os.environ else 'held')")
-hostile("reads_libc_environ", "import ctypes\nl = ctypes.CDLL(None)\nl.getenv.restype = ctypes.c_char_p\nprint('ESCAPED' if l.getenv(b'R1_HOST_SECRET') else 'held')")
-for path in ("self/environ", "1/environ", "$PID/environ", "self/mem", "$PID/mem", "self/maps", "$PID/cmdline", "self/mounts"):
+hostile(
+    "reads_libc_environ",
+    "import ctypes\nl = ctypes.CDLL(None)\nl.getenv.restype = ctypes.c_char_p\nprint('ESCAPED' if l.getenv(b'R1_HOST_SECRET') else 'held')",
+)
+for path in (
+    "self/environ",
+    "1/environ",
+    "$PID/environ",
+    "self/mem",
+    "$PID/mem",
+    "self/maps",
+    "$PID/cmdline",
+    "self/mounts",
+):
     tries("proc_" + path.replace("/", "_").strip("$"), f"open('/proc/{path}', 'rb').read(10)")
 tries("proc_ppid", "open(f'/proc/{os.getppid()}/cmdline').read()")
 tries("proc_self_fd", "os.listdir('/proc/self/fd')")
@@ -144,8 +192,14 @@ tries("disk_device", "open('/dev/vda', 'rb').read(1)")
 tries("dev_mem", "open('/dev/mem', 'rb').read(1)")
 tries("dev_tty", "open('/dev/tty', 'rb').read(1)")
 tries("dev_kmsg", "open('/dev/kmsg', 'w').write('x')")
-hostile("inherited_fds", "import os\nfound = []\nfor fd in range(3, 1024):\n    try: found.append(os.fstat(fd).st_mode)\n    except OSError: pass\nprint('ESCAPED' if found else 'held')")
-hostile("fd_to_a_directory", "import os\nfor fd in range(0, 1024):\n    try:\n        os.open('etc/passwd', 0, dir_fd=fd); print('ESCAPED'); break\n    except OSError: pass")
+hostile(
+    "inherited_fds",
+    "import os\nfound = []\nfor fd in range(3, 1024):\n    try: found.append(os.fstat(fd).st_mode)\n    except OSError: pass\nprint('ESCAPED' if found else 'held')",
+)
+hostile(
+    "fd_to_a_directory",
+    "import os\nfor fd in range(0, 1024):\n    try:\n        os.open('etc/passwd', 0, dir_fd=fd); print('ESCAPED'); break\n    except OSError: pass",
+)
 
 # --- Reaching other processes ----------------------------------------------------------------------------------------
 tries("kills_its_parent", "assert os.getppid() > 0; os.kill(os.getppid(), 9)")
@@ -243,19 +297,36 @@ tries("exec_shell", "os.execv('/bin/sh', ['sh', '-c', 'echo ESCAPED'])")
 tries("exec_itself", "os.execv(sys.executable, ['python', '-c', 'print(\"ESCAPED\")'])")
 tries("exec_loader", "os.execv('/lib64/ld-linux-x86-64.so.2', ['ld.so', '/bin/true'])")
 tries("setuid_binary", "os.execv('/usr/bin/su', ['su', '-c', 'true'])")
-tries("multiprocessing", "import multiprocessing; p = multiprocessing.get_context('fork').Process(target=int); p.start()")
+tries(
+    "multiprocessing", "import multiprocessing; p = multiprocessing.get_context('fork').Process(target=int); p.start()"
+)
 tries("leaves_its_session", "os.setsid()")
 tries("nice_below_zero", "os.nice(-5)")
-hostile("thread_bomb", "import threading, time\nfor i in range(5000): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\nprint('ESCAPED')")
+hostile(
+    "thread_bomb",
+    "import threading, time\nfor i in range(5000): threading.Thread(target=time.sleep, args=(60,), daemon=True).start()\nprint('ESCAPED')",
+)
 
 # --- Bombs and hangs ---------------------------------------------------------------------------------------------------
 hostile("cpu_loop", "while True: pass", seconds=0.5)
 hostile("sleeps_forever", "import time; time.sleep(1e6)", seconds=0.5)
 hostile("prints_then_sleeps", "import time; print('ESCAPED', flush=True); time.sleep(1e6)", seconds=0.5)
-hostile("ignores_signals", "import signal\nfor s in range(1, 65):\n    try: signal.signal(s, signal.SIG_IGN)\n    except (OSError, ValueError): pass\nwhile True: pass", seconds=0.5)
+hostile(
+    "ignores_signals",
+    "import signal\nfor s in range(1, 65):\n    try: signal.signal(s, signal.SIG_IGN)\n    except (OSError, ValueError): pass\nwhile True: pass",
+    seconds=0.5,
+)
 hostile("blocks_on_its_own_pipe", "import os; r, w = os.pipe(); os.read(r, 1)", seconds=0.5)
-hostile("deadlocked_threads", "import threading\na = threading.Lock(); a.acquire()\nt = threading.Thread(target=a.acquire); t.start(); print('ESCAPED', flush=True); t.join()", seconds=0.5)
-hostile("hangs_in_atexit", "import atexit, time\natexit.register(time.sleep, 1e6)\nprint('ESCAPED', flush=True)", seconds=0.5)
+hostile(
+    "deadlocked_threads",
+    "import threading\na = threading.Lock(); a.acquire()\nt = threading.Thread(target=a.acquire); t.start(); print('ESCAPED', flush=True); t.join()",
+    seconds=0.5,
+)
+hostile(
+    "hangs_in_atexit",
+    "import atexit, time\natexit.register(time.sleep, 1e6)\nprint('ESCAPED', flush=True)",
+    seconds=0.5,
+)
 hostile("hangs_in_c", "sum(iter(int, 1))", seconds=0.5)
 hostile("regex_bomb", "import re; re.match(r'(a+)+$', 'a' * 60 + 'b'); print('ESCAPED')", seconds=0.5)
 hostile("power_tower", "x = 9 ** 9 ** 9 ** 9; print('ESCAPED')", seconds=0.5)
@@ -263,21 +334,50 @@ hostile("huge_int_to_text", "print(len(str(10 ** 10 ** 8))); print('ESCAPED')", 
 hostile("compile_bomb", "exec('(' * 90 + '1' + ')' * 90 + '+1' * 3000000); print('ESCAPED')", seconds=1)
 hostile("memory_bomb", "x = []\nwhile True: x.append(b'x' * 10_000_000)")
 hostile("memory_then_output", "x = b'x' * 900_000_000; print('ESCAPED')")
-hostile("memory_caught", "try:\n    x = bytearray(2_000_000_000)\n    print('ESCAPED')\nexcept MemoryError: print('held')")
+hostile(
+    "memory_caught", "try:\n    x = bytearray(2_000_000_000)\n    print('ESCAPED')\nexcept MemoryError: print('held')"
+)
 hostile("shared_memory_bomb", "import mmap\nx = [mmap.mmap(-1, 100_000_000) for _ in range(50)]\nprint('ESCAPED')")
-hostile("decompression_bomb", "import zlib\nx = zlib.compress(b'0' * 30_000_000)\ny = [zlib.decompress(x) for _ in range(100)]; print('ESCAPED')")
+hostile(
+    "decompression_bomb",
+    "import zlib\nx = zlib.compress(b'0' * 30_000_000)\ny = [zlib.decompress(x) for _ in range(100)]; print('ESCAPED')",
+)
 hostile("prints_forever", "while True: print('x' * 100000)", seconds=5)
 hostile("prints_forever_on_stderr", "import sys\nwhile True: print('x' * 100000, file=sys.stderr)", seconds=1)
-hostile("fills_the_disk", "f = open('/tmp/f', 'wb')\nfor i in range(2000): f.write(b'x' * 1_000_000)\nf.flush(); print('ESCAPED')", seconds=5)
-hostile("fills_the_disk_here", "for i in range(2000):\n    with open(f'f{i}', 'wb') as f: f.write(b'x' * 1_000_000)\nprint('ESCAPED')", seconds=5)
-hostile("fallocates_the_disk", "import os\nfd = os.open('f', os.O_CREAT | os.O_RDWR); os.posix_fallocate(fd, 0, 10 ** 10); print('ESCAPED')")
+hostile(
+    "fills_the_disk",
+    "f = open('/tmp/f', 'wb')\nfor i in range(2000): f.write(b'x' * 1_000_000)\nf.flush(); print('ESCAPED')",
+    seconds=5,
+)
+hostile(
+    "fills_the_disk_here",
+    "for i in range(2000):\n    with open(f'f{i}', 'wb') as f: f.write(b'x' * 1_000_000)\nprint('ESCAPED')",
+    seconds=5,
+)
+hostile(
+    "fallocates_the_disk",
+    "import os\nfd = os.open('f', os.O_CREAT | os.O_RDWR); os.posix_fallocate(fd, 0, 10 ** 10); print('ESCAPED')",
+)
 hostile("fills_inodes", "for i in range(100000): open(f'f{i}', 'w').close()\nprint('ESCAPED')", seconds=5)
-hostile("deep_directories", "import os\nfor i in range(30000):\n    os.mkdir('d'); os.chdir('d')\nprint('ESCAPED')", seconds=5)
+hostile(
+    "deep_directories",
+    "import os\nfor i in range(30000):\n    os.mkdir('d'); os.chdir('d')\nprint('ESCAPED')",
+    seconds=5,
+)
 hostile("many_fds", "import os\nx = [os.dup(0) for _ in range(5000)]\nprint('ESCAPED')")
 hostile("many_pipes", "import os\nx = [os.pipe() for _ in range(2000)]\nprint('ESCAPED')")
-hostile("core_dump", "import resource, os\nresource.setrlimit(resource.RLIMIT_CORE, (10 ** 9, 10 ** 9)); print('ESCAPED')")
-hostile("raises_its_limits", "import resource\nfor l in (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_NPROC, resource.RLIMIT_NOFILE):\n    resource.setrlimit(l, (-1, -1))\nprint('ESCAPED')")
-hostile("recursion_crash", "import sys\nsys.setrecursionlimit(10 ** 9)\nclass A:\n    def __repr__(self): return repr(self)\nprint(A()); print('ESCAPED')", seconds=5)
+hostile(
+    "core_dump", "import resource, os\nresource.setrlimit(resource.RLIMIT_CORE, (10 ** 9, 10 ** 9)); print('ESCAPED')"
+)
+hostile(
+    "raises_its_limits",
+    "import resource\nfor l in (resource.RLIMIT_AS, resource.RLIMIT_CPU, resource.RLIMIT_NPROC, resource.RLIMIT_NOFILE):\n    resource.setrlimit(l, (-1, -1))\nprint('ESCAPED')",
+)
+hostile(
+    "recursion_crash",
+    "import sys\nsys.setrecursionlimit(10 ** 9)\nclass A:\n    def __repr__(self): return repr(self)\nprint(A()); print('ESCAPED')",
+    seconds=5,
+)
 hostile("segfault", "import ctypes; ctypes.string_at(0)", expected="")
 
 # --- Leaving something behind -------------------------------------------------------------------------------------------
@@ -304,24 +404,67 @@ def cpp(name: str, body: str, **rest: object) -> None:
     hostile(f"cpp_{name}", CPP_MAIN.format(body), language="cpp", **rest)
 
 
-cpp("doors", 'int bad = (open("/etc/passwd", 0) >= 0) + 2 * (open("$SECRET", 0) >= 0) + 4 * (socket(2, 1, 0) >= 0) + 8 * (syscall(272, 0x10000000) == 0) + 16 * (open("/proc/self/environ", 0) >= 0) + 32 * (syscall(425, 8, 0) >= 0) + 64 * (kill($PID, 9) == 0); if (bad) puts("ESCAPED"); else puts("held");')
+cpp(
+    "doors",
+    'int bad = (open("/etc/passwd", 0) >= 0) + 2 * (open("$SECRET", 0) >= 0) + 4 * (socket(2, 1, 0) >= 0) + 8 * (syscall(272, 0x10000000) == 0) + 16 * (open("/proc/self/environ", 0) >= 0) + 32 * (syscall(425, 8, 0) >= 0) + 64 * (kill($PID, 9) == 0); if (bad) puts("ESCAPED"); else puts("held");',
+)
 cpp("forks", 'if (fork() >= 0 || vfork() >= 0) puts("ESCAPED");')
-cpp("asm_fork", 'long r; __asm__ volatile("syscall" : "=a"(r) : "a"(57) : "rcx", "r11", "memory"); if (r >= 0) puts("ESCAPED");')
+cpp(
+    "asm_fork",
+    'long r; __asm__ volatile("syscall" : "=a"(r) : "a"(57) : "rcx", "r11", "memory"); if (r >= 0) puts("ESCAPED");',
+)
 cpp("int80", 'long r; __asm__ volatile("int $$0x80" : "=a"(r) : "a"(2) : "memory"); if (r >= 0) puts("ESCAPED");')
-cpp("execs", 'execl("/bin/sh", "sh", "-c", "echo ESCAPED", (char*)0); execl("/lib64/ld-linux-x86-64.so.2", "ld", "--version", (char*)0);')
-cpp("exec_by_fd", 'int fd = open("/lib64/ld-linux-x86-64.so.2", 0); char* a[] = {{(char*)"x", 0}}; syscall(322, fd, "", a, a, 0x1000); dup2(fd, 250); if (syscall(322, 250, "", a, a, 0x1000) != -1) puts("ESCAPED");', expected="\n")
+cpp(
+    "execs",
+    'execl("/bin/sh", "sh", "-c", "echo ESCAPED", (char*)0); execl("/lib64/ld-linux-x86-64.so.2", "ld", "--version", (char*)0);',
+)
+cpp(
+    "exec_by_fd",
+    'int fd = open("/lib64/ld-linux-x86-64.so.2", 0); char* a[] = {{(char*)"x", 0}}; syscall(322, fd, "", a, a, 0x1000); dup2(fd, 250); if (syscall(322, 250, "", a, a, 0x1000) != -1) puts("ESCAPED");',
+    expected="\n",
+)
 cpp("loop", "for (volatile long i = 0;; i++) ;", seconds=0.5)
-cpp("prints_forever", 'for (;;) puts("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");', seconds=5)
-cpp("memory_bomb", "for (;;) { char* p = new char[10000000]; for (int i = 0; i < 10000000; i += 4096) p[i] = 1; }".replace("{", "{{").replace("}", "}}"))
+cpp(
+    "prints_forever",
+    'for (;;) puts("xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx");',
+    seconds=5,
+)
+cpp(
+    "memory_bomb",
+    "for (;;) { char* p = new char[10000000]; for (int i = 0; i < 10000000; i += 4096) p[i] = 1; }".replace(
+        "{", "{{"
+    ).replace("}", "}}"),
+)
 cpp("segfault", 'puts("ESCAPED"); fflush(stdout); *(volatile int*)0 = 1;')
 hostile("cpp_includes_passwd", '#include "/etc/passwd"\nint main(){}', language="cpp", expected="")
-hostile("cpp_includes_secret", '#include <cstdio>\nconst char* s =\n#include "$SECRET"\n;\nint main(){ puts("ESCAPED"); }', language="cpp")
-hostile("cpp_incbin", 'asm(".incbin \\"/etc/passwd\\"");\n#include <cstdio>\nint main(){ puts("ESCAPED"); }', language="cpp")
+hostile(
+    "cpp_includes_secret",
+    '#include <cstdio>\nconst char* s =\n#include "$SECRET"\n;\nint main(){ puts("ESCAPED"); }',
+    language="cpp",
+)
+hostile(
+    "cpp_incbin", 'asm(".incbin \\"/etc/passwd\\"");\n#include <cstdio>\nint main(){ puts("ESCAPED"); }', language="cpp"
+)
 hostile("cpp_includes_urandom", '#include "/dev/urandom"\nint main(){}', language="cpp", expected="")
 hostile("cpp_includes_stdin", '#include "/dev/stdin"\nint main(){}', language="cpp", expected="1")
 hostile("cpp_includes_itself", '#include "main.cpp"\n#include __FILE__\nint main(){}', language="cpp", expected="1")
-hostile("cpp_template_bomb", "template<int N> struct A { typename A<N + 1>::T x; typename A<N + 2>::T y; typedef int T; };\nA<0> a; int main(){}", language="cpp", expected="1")
-hostile("cpp_constexpr_bomb", "constexpr long f(long n){ long s = 0; for (long i = 0; i < n; i++) s += f(n - 1) ; return s; }\nstatic_assert(f(30) == 1); int main(){}", language="cpp", expected="1")
+hostile(
+    "cpp_template_bomb",
+    "template<int N> struct A { typename A<N + 1>::T x; typename A<N + 2>::T y; typedef int T; };\nA<0> a; int main(){}",
+    language="cpp",
+    expected="1",
+)
+hostile(
+    "cpp_constexpr_bomb",
+    "constexpr long f(long n){ long s = 0; for (long i = 0; i < n; i++) s += f(n - 1) ; return s; }\nstatic_assert(f(30) == 1); int main(){}",
+    language="cpp",
+    expected="1",
+)
 hostile("cpp_giant_array", "int a[1u << 30] = {1}; int main(){}", language="cpp", expected="1")
-hostile("cpp_error_flood", "".join(f"int x{i} = y{i};\n" for i in range(20000)) + "int main(){}", language="cpp", expected="1")
+hostile(
+    "cpp_error_flood",
+    "".join(f"int x{i} = y{i};\n" for i in range(20000)) + "int main(){}",
+    language="cpp",
+    expected="1",
+)
 hostile("cpp_no_main", "int f(){ return 0; }", language="cpp", expected="")
