@@ -3,7 +3,7 @@
     {"type": "stdin", "cases": [{"input": "3 4", "output": "7"}], "time_limit_s": 2, "memory_limit_mb": 256}
     {"type": "call", "fn_name": "add", "cases": [{"args": [3, 4], "expected": 7}]}
 
-`fn_name` is a function's name, or a method's of `Solution` (written with or without `Solution.`). Optional: the limits,
+Other keys may hold what their owner likes, but for near misses of these. `fn_name` is a function's name, or a method's of `Solution` (written with or without `Solution.`). Optional: the limits,
 `checker` and `float_tolerance`. `checker` is a name of checkers.py, or a special judge for stdin tasks:
 
     {"code": "...", "language": "python" or "cpp", "accept": "exit" or "stdout"}
@@ -17,6 +17,7 @@ import math
 import re
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from difflib import get_close_matches
 from functools import partial
 
 from stages.rewards.checkers import NAMED, TOLERANCE, same_value
@@ -25,7 +26,9 @@ from stages.sandbox.plain import encode
 
 _NAME = re.compile(r"[A-Za-z_][A-Za-z_0-9]*(?:\.[A-Za-z_][A-Za-z_0-9]*)?", re.ASCII)
 _KEYS = {"type", "cases", "time_limit_s", "memory_limit_mb", "fn_name", "checker", "float_tolerance"}
-_OUTPUT = 8 * MEGABYTE  # what any program may print; four times the expected output where that is more
+# What any program may print or return; four times what is expected where that is more. A value takes some thirty times
+# its text in our memory, when it is read.
+_OUTPUT = {"stdin": 8 * MEGABYTE, "call": MEGABYTE}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -34,6 +37,7 @@ class Case:
 
     given: str
     expected: object
+    size: int  # characters of what is expected, as a text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -86,11 +90,12 @@ def read_task(task: Mapping[str, object]) -> CodeTask:
     if not isinstance(task, Mapping):
         raise ValueError(f"a code task is a mapping, not {type(task).__name__}")
     kind = task.get("type")
-    if kind not in ("stdin", "call"):
+    if not isinstance(kind, str) or kind not in _OUTPUT:
         raise ValueError(f"type: {kind!r} is neither stdin nor call")
-    unknown = sorted(str(key) for key in task if key not in _KEYS)
-    if unknown:
-        raise ValueError(f"{unknown[0]}: no key of a code task (valid: {', '.join(sorted(_KEYS))})")
+    for key in task:
+        meant = get_close_matches(str(key), _KEYS, n=1, cutoff=0.8)
+        if meant and key not in _KEYS:
+            raise ValueError(f"{key}: no key of a code task (did you mean {meant[0]}?)")
     tolerance = _number(task, "float_tolerance", TOLERANCE, zero=True)
     fn_name = ""
     special: Special | None = None
@@ -102,11 +107,11 @@ def read_task(task: Mapping[str, object]) -> CodeTask:
     else:
         special, same = _checker(task.get("checker") or "lines", tolerance)
     cases = _cases(task.get("cases"), _call_case if kind == "call" else _stdin_case)
-    largest = max((len(case.expected) for case in cases if isinstance(case.expected, str)), default=0)
+    largest = max(case.size for case in cases)
     limits = Limits(
         cpu_s=_number(task, "time_limit_s", Limits.cpu_s),
         memory=int(_number(task, "memory_limit_mb", Limits.memory / MEGABYTE) * MEGABYTE),
-        output=max(_OUTPUT, 4 * largest),
+        output=max(_OUTPUT[kind], 4 * largest),
     )
     return CodeTask(fn_name=fn_name, cases=cases, limits=limits, same=same, special=special)
 
@@ -152,7 +157,7 @@ def _stdin_case(case: Mapping[str, object]) -> Case:
         if not isinstance(value, str):
             raise ValueError(f"{key} is {type(value).__name__}, not a text")
         value.encode()
-    return Case(given=str(given), expected=expected)
+    return Case(given=str(given), expected=expected, size=len(str(expected)))
 
 
 def _call_case(case: Mapping[str, object]) -> Case:
@@ -161,8 +166,7 @@ def _call_case(case: Mapping[str, object]) -> Case:
     args = case.get("args")
     if not isinstance(args, list | tuple):
         raise ValueError(f"args is {type(args).__name__}, not a list")
-    encode(case["expected"])
-    return Case(given=encode(args), expected=case["expected"])
+    return Case(given=encode(args), expected=case["expected"], size=len(encode(case["expected"])))
 
 
 def _checker(value: object, tolerance: float) -> tuple[Special | None, Callable[[str, object], bool]]:

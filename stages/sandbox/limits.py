@@ -24,7 +24,7 @@ class Limits:
     cpu_s: float = 10.0
     memory: int = 512 * MEGABYTE
     disk: int = 64 * MEGABYTE
-    output: int = 16 * MEGABYTE  # bytes on stdout, and on stderr
+    output: int = 16 * MEGABYTE  # bytes on stdout
     processes: int = 128  # threads included
 
     @property

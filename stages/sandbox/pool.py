@@ -32,7 +32,7 @@ _ROOT = Path(__file__).parents[2]  # where the package `stages` is
 _BOOT = "import sys; sys.path.insert(0, sys.argv.pop(1)); from stages.sandbox.zygote import main; main()"
 _FLAGS = ("-S", "-s", "-P", "-B", "-X", "utf8")
 _START_S, _REPLY_S = 60.0, 20.0  # wall time for a zygote to start, and to report a run after its last deadline
-_STDERR_KEPT = 4096
+_STDERR_CAP, _STDERR_KEPT = 16 << 20, 4096
 _MFD_EXEC, _MFD_CLOEXEC = 0x10, 1  # linux/memfd.h
 
 
@@ -173,7 +173,7 @@ class Zygote:
 
     def _follow(self, out: int, err: int, limits: Limits) -> Run:
         """Read a run's output until the zygote reports its end."""
-        readers = {out: _Reader(out, limits.output, keep=limits.output), err: _Reader(err, limits.output, _STDERR_KEPT)}
+        readers = {out: _Reader(out, limits.output, keep=limits.output), err: _Reader(err, _STDERR_CAP, _STDERR_KEPT)}
         poller = select.poll()
         for fd in (out, err, self._socket.fileno()):
             poller.register(fd, select.POLLIN)

@@ -28,6 +28,7 @@ MAX_MESSAGE = 1 << 16
 MAX_DESCRIPTORS = 16
 READY = b"ready"
 _READY_FD, _RESULT_FD = 3, 4
+_IGNORED = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)  # the end of the caller's socket is the only sign to go
 _NO_PIDFD_S = 0.005  # between looks at a run that can't wake us
 _POLL_S = 0.05  # between looks at disk and threads where the kernel has no cap for them
 
@@ -54,10 +55,7 @@ def main() -> None:
     nothing = os.open(os.devnull, os.O_RDWR)
     for fd in (0, 1):
         os.dup2(nothing, fd)
-    os.environ.clear()
-    del sys.path[0]
-    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, signal.SIG_IGN)  # the end of the caller's socket is the only sign to go
+    _forget_the_caller()
     folder = tempfile.mkdtemp(prefix="r1-sandbox-") if tier != "namespaces" else ""
     tempfile.tempdir = None  # what is a good place here is none in a run
     try:
@@ -66,6 +64,19 @@ def main() -> None:
         if folder:
             isolation.empty(folder)
             os.rmdir(folder)
+
+
+def _forget_the_caller() -> None:
+    """Undo what a process inherits: environment, path, mask of new files, and how signals are taken."""
+    os.environ.clear()
+    del sys.path[0]
+    os.umask(0o022)
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
+    for number in signal.valid_signals():
+        if signal.getsignal(number) == signal.SIG_IGN and number not in (signal.SIGPIPE, signal.SIGXFSZ):
+            signal.signal(number, signal.SIG_DFL)  # an ignored SIGCHLD would hide the end of runs
+    for number in _IGNORED:
+        signal.signal(number, signal.SIG_IGN)
 
 
 def _start(control: socket.socket, tier: str, compiler: str, folder: str) -> None:
@@ -180,34 +191,8 @@ class Server:
     def _child(self, header: dict[str, object], limits: Limits, fds: list[int]) -> None:
         """Set the run up, lock it, run it."""
         profile, mode = str(header["profile"]), str(header["mode"])
-        program, given, out, err, *files = fds
-        size = os.fstat(given).st_size + sum(os.fstat(fd).st_size for fd in files)
-        isolation.enter_run(self.walls, disk=limits.disk + size, inodes=MAX_INODES)
-        code = _read(program) if mode != "native" else b""
-        names = [str(name) for name in header["files"]]  # type: ignore[attr-defined]
-        call = _read(files.pop()) if mode == "call" else b""
-        for name, fd in zip(names, files, strict=True):
-            _copy(fd, name)
-        if mode == "compile":
-            with open(str(header["source"]), "wb") as file:
-                file.write(code)
-        if self.walls.tier == "namespaces":
-            _copy(given, isolation.STDIN)
-            given = os.open(isolation.STDIN, os.O_RDONLY)
-        result = out
-        out = os.open(os.devnull, os.O_WRONLY) if mode == "call" else out
-        for fd, to in ((given, 0), (out, 1), (err, 2)):
-            os.dup2(fd, to)
-        keep = {_READY_FD, *((self.walls.ruleset,) if self.walls.ruleset is not None else ())}
-        if mode == "native":
-            os.dup2(program, seccomp.EXEC_FD, inheritable=False)
-            keep.add(seccomp.EXEC_FD)
-        if mode == "call":
-            os.dup2(result, _RESULT_FD)
-            keep.add(_RESULT_FD)
-        _close_all_but(keep)
-        os.set_inheritable(_READY_FD, False)
-        for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        code, call = self._arrange(header, limits, mode, fds)
+        for number in _IGNORED:
             signal.signal(number, signal.SIG_DFL)
         apply(limits, profile=profile, base=self.virtual, count_processes=self.counts)
         payload.open_streams()
@@ -227,6 +212,35 @@ class Server:
                 payload.run_native(arguments)
             case "compile":
                 payload.run_compiler(arguments, str(header["produced"]))
+
+    def _arrange(self, header: dict[str, object], limits: Limits, mode: str, fds: list[int]) -> tuple[bytes, bytes]:
+        """Folder, files and descriptors of a run. Returns the program's text and the call, where they are wanted."""
+        program, given, out, err, *files = fds
+        size = os.fstat(given).st_size + sum(os.fstat(fd).st_size for fd in files)
+        isolation.enter_run(self.walls, disk=limits.disk + size, inodes=MAX_INODES)
+        code = _read(program) if mode != "native" else b""
+        call = _read(files.pop()) if mode == "call" else b""
+        names = [str(name) for name in header["files"]]  # type: ignore[attr-defined]
+        for name, fd in zip(names, files, strict=True):
+            _copy(fd, name)
+        if mode == "compile":
+            _copy(program, str(header["source"]))
+        if self.walls.tier == "namespaces":
+            _copy(given, isolation.STDIN)
+            given = os.open(isolation.STDIN, os.O_RDONLY)
+        keep = {_READY_FD} | ({self.walls.ruleset} if self.walls.ruleset is not None else set())
+        if mode == "native":
+            os.dup2(program, seccomp.EXEC_FD, inheritable=False)
+            keep.add(seccomp.EXEC_FD)
+        if mode == "call":
+            os.dup2(out, _RESULT_FD)
+            out = os.open(os.devnull, os.O_WRONLY)
+            keep.add(_RESULT_FD)
+        for fd, to in ((given, 0), (out, 1), (err, 2)):
+            os.dup2(fd, to)
+        _close_all_but(keep)
+        os.set_inheritable(_READY_FD, False)
+        return code, call
 
     def _watch(self, pid: int, limits: Limits) -> str:
         """Wait for the end of a run, or bring it about. Returns why it was stopped, or nothing."""

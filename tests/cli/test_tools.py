@@ -95,7 +95,7 @@ def test_doctor_sets_the_link_order_that_the_file_system_has(
 ) -> None:
     code, out, _ = r1("doctor")
     assert code == 0 and "cache links" in out and "torch runs" not in out
-    assert "sandbox" in out and "could not be probed" not in out
+    assert "sandbox" in out
     monkeypatch.setattr(doctor, "link_order", lambda root: "copy")
     assert r1("doctor")[0] == 0
     shown = subprocess.run(

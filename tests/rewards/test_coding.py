@@ -151,7 +151,7 @@ def test_a_sandbox_failure_is_unknown_after_one_retry() -> None:
         ({"time_limit_s": "2"}, "no number"),
         ({"memory_limit_mb": -1}, "memory_limit_mb"),
         ({"memory_limit_mb": True}, "memory_limit_mb"),
-        ({"timelimit": 1}, "timelimit: no key"),
+        ({"time_limit": 1}, "time_limit: no key of a code task .did you mean time_limit_s"),
         ({"checker": "fuzzy"}, "neither a special judge nor one of lines"),
         ({"checker": {"language": "python"}}, "special judge has"),
         ({"float_tolerance": -1}, "float_tolerance"),
@@ -177,6 +177,10 @@ def test_a_task_that_cannot_be_graded_is_an_error(change: Mapping[str, object], 
 def test_a_call_task_that_cannot_be_graded_is_an_error(change: Mapping[str, object], message: str) -> None:
     with pytest.raises(ValueError, match=message):
         grade("def add(a, b): return 1", {**ADD, **change})
+
+
+def test_a_task_may_carry_more() -> None:
+    assert grade(GOOD, {**SUM, "id": "a", "source": {"url": "x"}, "difficulty": 3})
 
 
 def test_an_unknown_language_is_an_error() -> None:

@@ -148,6 +148,21 @@ hostile(
     expected="yes",
 )
 
+hostile(
+    "class_that_lies",
+    "class L:\n    __class__ = property(lambda s: int)\n    def __add__(s, o): return 7\n    def __eq__(s, o): return True\ndef f(x): return L()",
+    kind="call",
+    expected=7,
+)
+hostile("wide_result", "def f(x): return [[]] * 2000000", kind="call", expected=7, seconds=9.0)
+hostile(
+    "late_result_from_a_thread",
+    "import threading, os, time\ndef w():\n    time.sleep(0.2); os.write(4, b'7')\ndef f(x):\n    threading.Thread(target=w).start()\n    return 3",
+    kind="call",
+    expected=7,
+)
+hostile("closed_result", "import os\ndef f(x): os.close(4); return 7", kind="call", expected=7)
+
 # --- Seeing the host -------------------------------------------------------------------------------------------------
 TRY = "try:\n    {0}\n    print('ESCAPED')\nexcept BaseException as e:\n    print('held', type(e).__name__)\n"
 
@@ -188,6 +203,10 @@ tries("proc_self_fd", "os.listdir('/proc/self/fd')")
 tries("proc_root", "os.listdir('/proc/1/root/etc')")
 tries("proc_listing", "os.listdir('/proc')")
 tries("sys_listing", "os.listdir('/sys')")
+tries("lists_the_way_to_the_interpreter", "os.listdir('/root/.pyenv')")
+tries("lists_var", "os.listdir('/var')")
+tries("lists_run", "os.listdir('/run')")
+tries("lists_terminals", "os.listdir('/dev/pts')")
 tries("disk_device", "open('/dev/vda', 'rb').read(1)")
 tries("dev_mem", "open('/dev/mem', 'rb').read(1)")
 tries("dev_tty", "open('/dev/tty', 'rb').read(1)")
@@ -283,6 +302,33 @@ for name, arguments in {
     "process_madvise": "440, 0, 0, 0, 0, 0",
     "seccomp_notify": "317, 1, 8, 0",
     "landlock": "444, None, 0, 1",
+    "set_dumpable": "157, 4, 1",
+    "pdeathsig": "157, 1, 9",
+    "subreaper": "157, 36, 1",
+    "scheduler_fifo": "144, 0, 1, ctypes.create_string_buffer(b'\\1\\0\\0\\0')",
+    "setpgid": "109, 0, 0",
+    "tgkill_grader": "234, $PID, $PID, 9",
+    "tkill_grader": "200, $PID, 9",
+    "sigqueue": "129, $PID, 9, ctypes.create_string_buffer(128)",
+    "pidfd_signal": "424, 0, 9, 0, 0",
+    "pidfd_getfd": "438, 0, 0, 0",
+    "kcmp": "312, $PID, $PID, 0, 0, 0",
+    "move_pages": "279, $PID, 0, 0, 0, 0, 0",
+    "vmsplice": "278, 1, 0, 0, 0",
+    "splice": "275, 0, 0, 1, 0, 10, 0",
+    "memfd_secret": "447, 0",
+    "aio": "206, 1, ctypes.create_string_buffer(8)",
+    "setxattr": "188, b'.', b'user.x', b'1', 1, 0",
+    "clock_settime": "227, 0, ctypes.create_string_buffer(16)",
+    "unix_socket": "41, 1, 1, 0",
+    "sendmsg": "46, 0, 0, 0",
+    "clone_thread_in_new_user": "56, 0x10010f00, 0, 0, 0, 0",
+    "execveat_a_path": "322, -100, b'/lib64/ld-linux-x86-64.so.2', 0, 0, 0",
+    "chown": "92, b'.', 0, 0",
+    "move_mount": "429, 0, b'', 0, b'', 0",
+    "flock": "73, 0, 2",
+    "tiocsti": "16, 0, 0x5412, b'x'",
+    "fiosetown": "16, 0, 0x8901, ctypes.create_string_buffer(8)",
 }.items():
     tries(f"syscall_{name}", SYSCALL.format(arguments))
 

@@ -141,6 +141,20 @@ def test_the_caller_keeps_its_signal_handlers_and_descriptors(sandbox: Sandbox) 
     assert len(os.listdir("/proc/self/fd")) == len(descriptors)
 
 
+def test_what_the_caller_has_set_does_not_reach_a_run(sandbox: Sandbox) -> None:
+    """A mask for new files, blocked or ignored signals: a zygote inherits them, and would fail runs by them."""
+    code = (
+        "import os, signal\nfrom stages.rewards.coding import grade\n"
+        "os.umask(0o077)\nsignal.pthread_sigmask(signal.SIG_SETMASK, signal.valid_signals())\n"
+        "signal.signal(signal.SIGCHLD, signal.SIG_IGN)\n"
+        "task = {'type': 'stdin', 'cases': [{'input': '7', 'output': '7'}]}\n"
+        "alarm = 'import signal; signal.signal(14, lambda *a: print(input())); signal.alarm(1); signal.pause()'\n"
+        "print(grade(alarm, task).reason, grade('#include <stdio.h>\\nint main(){ puts(\"7\"); }', task, 'cpp').reason)"
+    )
+    done = subprocess.run([sys.executable, "-c", code], cwd=PROJECT, capture_output=True, text=True, timeout=120)
+    assert done.stdout.split() in (["passed", "passed"], ["passed", "no_compiler"]), done
+
+
 def test_a_killed_caller_leaves_nothing() -> None:
     code = (
         "import os, threading, time\nfrom stages.sandbox.shared import shared\nfrom stages.sandbox.pool import Job\n"
