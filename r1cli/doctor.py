@@ -2,6 +2,7 @@
 
 import errno
 import fcntl
+import json
 import os
 import platform
 import shutil
@@ -54,10 +55,22 @@ def facts(root: Path, *, torch: bool) -> list[tuple[str, str]]:
     if torch:
         code = "import torch; print(torch.get_num_threads(), 'threads; CUDA:', torch.cuda.is_available())"
         found.append(("torch runs", _first_line([sys.executable, "-c", code]) or "torch can't be imported"))
+    found.append(("sandbox", sandbox()))
     found.append(("cache links", link_order(root).replace(",", ", then ")))
     disk = shutil.disk_usage(root)
     found.append(("disk", f"{disk.free / 1e9:.1f} GB free of {disk.total / 1e9:.1f}"))
     return found
+
+
+def sandbox() -> str:
+    """The isolation that code from models runs in, and why a stronger one doesn't work."""
+    try:
+        tiers = json.loads(_first_line([sys.executable, "-m", "stages.sandbox.probe"]))
+    except ValueError:
+        return "could not be probed: python -m stages.sandbox.probe"
+    failed = "; ".join(f"{tier['tier']} doesn't work: {tier['detail']}" for tier in tiers if not tier["works"])
+    works = "".join(f"{tier['tier']}, {tier['detail']}" for tier in tiers if tier["works"])
+    return f"{works} ({failed})" if works and failed else works or f"none, code tasks are refused ({failed})"
 
 
 def link_order(root: Path) -> str:

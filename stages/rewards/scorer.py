@@ -11,7 +11,7 @@ from typing import Literal
 from stages.contract.params import Reward
 from stages.contract.task import Score, Scorer, Task
 from stages.contract.transcript import split
-from stages.rewards.coding import run_tests
+from stages.rewards.expressions import run_tests
 from stages.rewards.extraction import final_answer
 from stages.rewards.language import consistency
 from stages.rewards.maths import compare, read

@@ -95,6 +95,7 @@ def test_doctor_sets_the_link_order_that_the_file_system_has(
 ) -> None:
     code, out, _ = r1("doctor")
     assert code == 0 and "cache links" in out and "torch runs" not in out
+    assert "sandbox" in out
     monkeypatch.setattr(doctor, "link_order", lambda root: "copy")
     assert r1("doctor")[0] == 0
     shown = subprocess.run(
@@ -105,6 +106,26 @@ def test_doctor_sets_the_link_order_that_the_file_system_has(
         "config.local"
         not in subprocess.run(["git", "status", "--short"], cwd=place.root, capture_output=True, text=True).stdout
     )
+
+
+@pytest.mark.parametrize(
+    ("said", "shown"),
+    [
+        ('[{"tier": "namespaces", "works": true, "detail": "as x"}]', "namespaces, as x"),
+        (
+            '[{"tier": "namespaces", "works": false, "detail": "no"}, {"tier": "landlock", "works": true, "detail": "as x"}]',
+            "landlock, as x (namespaces doesn't work: no)",
+        ),
+        (
+            '[{"tier": "landlock", "works": false, "detail": "no"}]',
+            "none, code tasks are refused (landlock doesn't work: no)",
+        ),
+        ("", "could not be probed: python -m stages.sandbox.probe"),
+    ],
+)
+def test_doctor_names_the_sandbox(said: str, shown: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(doctor, "_first_line", lambda command: said)
+    assert doctor.sandbox() == shown
 
 
 def test_completion_offers_stages(place: Place) -> None:

@@ -6,7 +6,7 @@ import pytest
 
 from stages.contract.params import Reward
 from stages.contract.task import Task
-from stages.rewards.coding import run_tests
+from stages.rewards.expressions import run_tests
 from stages.rewards.formatting import format_reward
 from stages.rewards.language import consistency, count_words, dominant
 from stages.rewards.scorer import Grade, grade, refused, scorer
