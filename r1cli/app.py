@@ -6,6 +6,7 @@ import sys
 import time
 import traceback
 import webbrowser
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Annotated
 
@@ -325,17 +326,27 @@ def doctor_command(
 
 @reward_app.command("check")
 def reward_check(
-    data: Annotated[str, typer.Option("--data", metavar="NAME", help="An import; without it, the task pool.")] = "",
+    on: Annotated[
+        str,
+        typer.Option(
+            "--on",
+            metavar="FILE|STAGE",
+            help="A file of problems, or an RL stage: also sample its starting model. Without it, the task pool.",
+            autocompletion=_stage_names,
+        ),
+    ] = "",
+    data: Annotated[str, typer.Option("--data", metavar="NAME", help="An import, instead.")] = "",
+    problems: Annotated[int, typer.Option("--problems", min=1, help="How many to sample for a stage.")] = 64,
 ) -> None:
-    """Grade every gold answer (must earn 1) and altered ones (must earn 0)."""
-    from r1cli import console
+    """Is the reward fit for training? Golds must earn 1, altered ones 0; a stage's samples must differ."""
+    from r1cli import console, reward
     from r1cli.dispatch.local import LocalExecutor
-    from r1cli.execute import run_tool
 
-    metrics = run_tool(_project(), "reward_check", {"data": data}, executor=LocalExecutor())
-    console.table(
-        ["what", "found"], [[name.replace("_", " "), f"{value:g}"] for name, value in metrics.items()], numeric=True
-    )
+    def show(metrics: Mapping[str, float]) -> None:
+        rows = [[name.replace("_", " "), f"{value:.4g}"] for name, value in metrics.items()]
+        console.table(["what", "found"], rows, numeric=True)
+
+    reward.check(_project(), on=on, data=data, problems=problems, executor=LocalExecutor(), show=show)
 
 
 @data_app.command("import")
@@ -370,8 +381,15 @@ def data_import(
         "license": license,
     }
     target = project.data / "imports" / name
-    metrics = run_tool(
-        project, "import_data", arguments, executor=LocalExecutor(), target=target, online=not local.exists()
+    found: dict[str, float] = {}
+    run_tool(
+        project,
+        "import_data",
+        arguments,
+        executor=LocalExecutor(),
+        target=target,
+        online=not local.exists(),
+        show=found.update,
     )
     joined = names if name in names else [*names, name]
     text = params_file.edit(
@@ -379,7 +397,7 @@ def data_import(
     )
     params_file.write_text(project.params, text)
     console.table(
-        ["what", "rows"], [[key.replace("_", " "), f"{value:g}"] for key, value in metrics.items()], numeric=True
+        ["what", "rows"], [[key.replace("_", " "), f"{value:g}"] for key, value in found.items()], numeric=True
     )
     console.say(f"{project.shown(target)} joins the task pool for {role}: r1 run prompts")
 

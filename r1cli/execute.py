@@ -92,8 +92,10 @@ def run_tool(
     executor: Executor,
     target: Path | None = None,
     online: bool = False,
-) -> dict[str, float]:
-    """Run a tool (a stage-like program with arguments for params), publish its out to `target`, return its metrics.
+    show: Callable[[Mapping[str, float]], None] | None = None,
+) -> Path:
+    """Run a tool (a stage-like program with arguments for params), publish its out to `target`, and return where that
+    lies. `show` is given the tool's metrics, also where it found a fault and fails.
 
     Raises:
         UserError: what the tool says is wrong, or that it died.
@@ -106,13 +108,14 @@ def run_tool(
         outcome = compute(
             work, job, title=module, cwd=project.root, env=env, executor=executor, inherited=(descriptor,)
         )
+        metrics = work / "metrics.json"
+        if show and metrics.is_file():
+            show(cast(dict[str, float], json.loads(metrics.read_text())))
         check(outcome, work, module)
         if target is not None:
             link_tree(work / "out", target)
-        metrics = work / "metrics.json"
-        found = cast(dict[str, float], json.loads(metrics.read_text())) if metrics.is_file() else {}
     prune(work.parent)
-    return found
+    return work / "out"
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,30 +1,105 @@
-"""Lint the reward before any GPU hour (`r1 reward check`): every gold answer must earn 1, every altered one 0.
+"""Lint the reward before any GPU hour (`r1 reward check`): every gold answer must earn 1, every altered one 0; and, for
+an RL stage, a few groups of its starting model's answers must show something to learn from.
 
-Reads: data/imports/NAME/tasks.parquet, or all of data/prompts/*.parquet. Writes: check.json.
+Reads: the tables that the arguments name, data/imports/NAME/tasks.parquet, or all of data/prompts/*.parquet; for a stage
+data/prompts/train.parquet and the checkpoint that it starts from. Writes: check.json.
 """
 
 import json
 import re
 from collections.abc import Iterator, Mapping
+from dataclasses import asdict
 from pathlib import Path
 
 import polars as pl
 
+from stages.assembly.models import open_model
+from stages.assembly.rows import fitting, sample_tasks
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start_tool
+from stages.contract.params import RL, Params, Sampling, parse
 from stages.contract.schemas import TASKS
 from stages.contract.tables import read_table
 from stages.contract.task import Task, tasks_of
+from stages.evals.fitness import Answer, Fitness, fitness, unfit
 from stages.rewards.maths import read
-from stages.rewards.scorer import Grade, gold_problem, grade
+from stages.rewards.scorer import Grade, gold_problem, grade, scorer
 
 NAMED = 5  # rows named in an error; check.json holds all
 _DIGITS = re.compile(r"[0-9]+")
 
 
 def main(arguments: Mapping[str, str], paths: Paths, report: Reporter) -> None:
-    files = find(arguments.get("data", ""), paths.data)
+    """Arguments: `data` (an import's name) or `tables` (a file); `stage` with `checkpoint` (below data/), `problems` and
+    `params` (all of params.yaml, as JSON)."""
+    if arguments.get("stage"):
+        check_stage(arguments, paths, report)
+    else:
+        tables = arguments.get("tables")
+        check_golds([Path(tables)] if tables else find(arguments.get("data", ""), paths.data), paths, report)
+
+
+def check_stage(arguments: Mapping[str, str], paths: Paths, report: Reporter) -> None:
+    """Sample groups as the stage's first step would, and judge whether they can teach."""
+    name = arguments["stage"]
+    params = parse(json.loads(arguments["params"]))
+    settings = getattr(params, name.partition("@")[0])
+    if not isinstance(settings, RL):
+        raise UserError(f"{name} is no RL stage: it earns no reward", hint="r1 reward check --on zero")
+    limit = settings.lengths[0].max_new_tokens
+    groups = sampled_groups(
+        params, settings, arguments["checkpoint"], paths, report, problems=int(arguments["problems"]), limit=limit
+    )
+    found = fitness(groups)
+    (paths.out / "check.json").write_text(json.dumps(asdict(found), indent=1) + "\n")
+    paths.write_metrics(_headline(found))
+    if why := unfit(found, stage=name.partition("@")[0], limit=limit):
+        raise UserError(f"the reward of {name} is not fit for training: {why[0]}", hint=why[1])
+
+
+def sampled_groups(
+    params: Params, settings: RL, checkpoint: str, paths: Paths, report: Reporter, *, problems: int, limit: int
+) -> list[list[Answer]]:
+    """One group of answers for each of the first training problems, scored with the stage's own weights."""
+    model = open_model(paths.data / checkpoint, params)
+    pool = tasks_of(read_table(paths.data / "prompts" / "train.parquet", TASKS))
+    tasks = fitting(model, pool, max_new_tokens=limit, report=report)[:problems]
+    if not tasks:
+        raise UserError("there are no training problems to sample on", hint="r1 run prompts -f")
+    size = settings.group_size
+    sampling = Sampling(draws=size, temperature=settings.temperature, top_p=settings.top_p, max_new_tokens=limit)
+    drawn = sample_tasks(
+        model, tasks, sampling, draws=size, seed=params.seed, report=report, name=f"sampling {checkpoint}"
+    )
+    scores = scorer(settings.reward)(
+        [d.task for d in drawn],
+        [d.text for d in drawn],
+        [d.completion.finished for d in drawn],
+        [len(d.completion.tokens) for d in drawn],
+        limit,
+    )
+    answers = [
+        Answer(
+            reward=s.reward,
+            correct=s.verdict == "correct",
+            well_formed=bool(s.format),
+            unknown=s.verdict == "unknown",
+            finished=d.completion.finished,
+            length=len(d.completion.tokens),
+        )
+        for d, s in zip(drawn, scores, strict=True)
+    ]
+    return [answers[i : i + size] for i in range(0, len(answers), size)]
+
+
+def _headline(found: Fitness) -> dict[str, float | int | None]:
+    figures = {k: v for k, v in asdict(found).items() if k != "histogram"}
+    solved = {f"solved_in_{name}_of_the_tries": count for name, count in found.histogram.items()}
+    return {**figures, **solved}
+
+
+def check_golds(files: list[Path], paths: Paths, report: Reporter) -> None:
     tasks = [task for path in files for task in tasks_of(read_table(path, TASKS))]
     graded = [task for task in tasks if task.kind == "reasoning"]
     if not graded:

@@ -1,5 +1,6 @@
 """Tools that run as stages do: `r1 data import`, `r1 reward check`; and `r1 doctor`, `r1 graph`."""
 
+import json
 import subprocess
 
 import pytest
@@ -10,6 +11,7 @@ from r1cli.run import results
 from tests.cli.conftest import PARAMS, Place, Run, environment
 
 TOOL = """\
+import json
 import os
 from pathlib import Path
 from stages.contract.errors import UserError
@@ -74,6 +76,46 @@ def test_an_import_that_fails_changes_nothing(place_with_tools: Place, r1: Run) 
 def test_reward_check_prints_its_metrics(place_with_tools: Place, r1: Run) -> None:
     code, out, _ = r1("reward", "check", "--data", "gsm")
     assert code == 0 and [line.split() for line in out.splitlines()[-2:]] == [["what", "found"], ["rows", "read", "3"]]
+
+
+def test_reward_check_of_a_stage_looks_at_the_golds_and_then_at_its_starting_model(
+    place_with_tools: Place, r1: Run
+) -> None:
+    text = (place_with_tools.root / "dvc.yaml").read_text()
+    text = text.replace("code.lock/zero, data/prompts]", "code.lock/zero, data/prompts, data/base/checkpoint]")
+    (place_with_tools.root / "dvc.yaml").write_text(text)
+    code, out, err = r1("reward", "check", "--on", "zero", "--problems", "5")
+    assert code == 0, err
+    assert out.count("rows read") == 2
+    jobs = [
+        json.loads(path.read_text()) for path in (place_with_tools.root / ".r1/work/reward_check").glob("*/job.json")
+    ]
+    sampled = next(job["arguments"] for job in jobs if job["arguments"].get("stage"))
+    assert (sampled["stage"], sampled["checkpoint"], sampled["problems"]) == ("zero", "base/checkpoint", "5")
+    assert json.loads(sampled["params"])["seed"] == 1
+
+
+def test_reward_check_of_a_file_imports_it_for_itself(place_with_tools: Place, r1: Run) -> None:
+    (place_with_tools.root / "rows.jsonl").write_text("{}\n")
+    before = (place_with_tools.root / "params.yaml").read_text()
+    code, out, err = r1("reward", "check", "--on", "rows.jsonl")
+    assert code == 0 and out.count("rows read") == 1, err
+    assert (place_with_tools.root / "params.yaml").read_text() == before
+    assert not (place_with_tools.root / "data" / "imports").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "error"),
+    [
+        (["--on", "rows.json"], "rows.json is no file here"),
+        (["--on", "zeor"], "unknown stage 'zeor' (did you mean zero?)"),
+        (["--on", "prompts"], "prompts starts from no checkpoint"),
+        (["--on", "zero", "--data", "gsm"], "--on and --data"),
+    ],
+)
+def test_reward_check_on_what_is_not_there(place_with_tools: Place, r1: Run, arguments: list[str], error: str) -> None:
+    code, _, err = r1("reward", "check", *arguments)
+    assert code == 1 and err.startswith(f"error: {error}") and "\nhint: " in err
 
 
 def test_graph(place: Place, r1: Run) -> None:

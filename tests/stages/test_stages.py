@@ -4,7 +4,7 @@ import importlib
 import json
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
 import polars as pl
@@ -12,10 +12,11 @@ import pytest
 import torch
 from torch import Tensor
 
+from stages import reward_check
 from stages.contract.errors import UserError
 from stages.contract.events import Silent
 from stages.contract.job import Paths
-from stages.contract.params import Params
+from stages.contract.params import Params, Stretch
 from stages.contract.schemas import DOCUMENTS, EXAMPLES, LABELS, PAIRS, ROLLOUTS, SCORES, TASKS, Table
 from stages.contract.tables import read_table, write_table
 from stages.contract.task import tasks_of
@@ -36,7 +37,7 @@ RL_METRICS = {
 SFT_METRICS = {"rows", "steps", "loss", "tokens"}
 EVALUATION = {
     "pass_at_1", "pass_at_1_low", "pass_at_1_high", "pass_at_2", "cons_at_2", "format", "language", "length",
-    "preference",
+    "unknown", "preference",
 }  # fmt: skip
 
 
@@ -422,3 +423,37 @@ def test_prompts_too_long_for_the_model_are_left_out_and_told(data: Path, tmp_pa
     assert notes == [f"50 of {len(train)} prompts are longer than 80 tokens and are left out"]
     rollouts = read_table(paths.out / "rollouts.parquet", ROLLOUTS)
     assert len(rollouts) == 2 * 16 and not rollouts["prompt"].str.contains(" 1 1 1").any()
+
+
+def _check_stage(data: Path, tmp_path: Path, stage: str, params: Params, **more: str) -> dict[str, float]:
+    paths = Paths(data=data, out=tmp_path / "out", metrics=tmp_path / "metrics.json", plots=tmp_path / "plots")
+    paths.out.mkdir(exist_ok=True)
+    values = {"params": json.dumps(asdict(params)), "checkpoint": "base/checkpoint", "problems": "3", **more}
+    try:
+        reward_check.main({"stage": stage, **values}, paths, Silent())
+    finally:
+        found: dict[str, float] = json.loads(paths.metrics.read_text()) if paths.metrics.exists() else {}
+    return found
+
+
+def test_a_reward_is_checked_on_the_stage_s_own_model_before_training(data: Path, tmp_path: Path) -> None:
+    params = small.params()
+    assert params.zero is not None
+    try:
+        found = _check_stage(data, tmp_path, "zero", params)
+    except UserError:  # so small a model may well be unfit; the figures stand either way
+        found = json.loads((tmp_path / "metrics.json").read_text())
+    assert found["num_problems"] == 3 and found["group_size"] == params.zero.group_size
+    assert sum(v for k, v in found.items() if k.startswith("solved_in")) == 3
+    assert {"truncated", "unknown", "zero_variance", "well_formed", "solved"} <= set(found)
+
+
+def test_a_cap_that_cuts_every_answer_off_is_refused_with_the_param(data: Path, tmp_path: Path) -> None:
+    params = small.params()
+    assert params.zero is not None
+    short = replace(params, zero=replace(params.zero, lengths=[Stretch(from_step=0, max_new_tokens=1)]))
+    with pytest.raises(UserError, match="zero is not fit for training: .* cut off at 1 tokens") as caught:
+        _check_stage(data, tmp_path, "zero", short)
+    assert caught.value.hint == "raise zero.lengths (max_new_tokens)"
+    with pytest.raises(UserError, match="sft is no RL stage"):
+        _check_stage(data, tmp_path, "sft", params)
