@@ -15,7 +15,7 @@ from stages.contract.schemas import SCORES, TASKS
 from stages.contract.tables import read_table, write_table
 from stages.contract.task import tasks_of
 from stages.evals.summary import headline
-from stages.rewards.scorer import grade, refused
+from stages.rewards.scorer import refused
 from stages.tasks.general import REFUSALS
 
 
@@ -45,7 +45,7 @@ def _row(
     name: str, draw: Draw, preference: float | None, settings: Evaluate, checkpoint: str, seed: int
 ) -> dict[str, object]:
     sampling = settings.sampling
-    grades = grade(draw.task, draw.text, finished=draw.completion.finished)
+    grades = draw.grade
     row: dict[str, object] = {
         "r1_parents": [draw.task.id],
         "r1_op": "verify",

@@ -17,7 +17,8 @@ from stages.curate.dedup import deduplicate
 from stages.curate.filters import Filter, Row, keep
 from stages.curate.mix import keep_per
 from stages.curate.outcome import Curated, then
-from stages.rewards.scorer import grade
+from stages.rewards.batch import Graders, Pending, processes_for
+from stages.rewards.scorer import Grade, grade
 from stages.tasks.problems import states_in
 
 GRADED = {"verdict": pl.String(), "language_consistency": pl.Float64()}
@@ -50,15 +51,19 @@ class Draw:
     number: int
     completion: Completion
     text: str
+    grade: Grade
 
 
 def sample_tasks(
     model: Model, tasks: Sequence[Task], sampling: Sampling, *, draws: int, seed: int, report: Reporter, name: str
 ) -> list[Draw]:
-    """`draws` answers for each task, in the tasks' order."""
+    """`draws` answers for each task, in the tasks' order, graded. What needs processes to be graded is graded there
+    while the next answers are sampled."""
     chunk = 256  # prompts a call; each call has its own seed
     report.phase(name, total=len(tasks))
-    found = []
+    sampled: list[tuple[Task, int, Completion, str]] = []
+    pending: list[Pending] = []
+    graders = Graders(processes_for(tasks))
     for begin in range(0, len(tasks), chunk):
         part = tasks[begin : begin + chunk]
         groups = model.engine.generate(
@@ -69,13 +74,20 @@ def sample_tasks(
             top_p=sampling.top_p,
             seed=seed * 1_000_003 + begin,
         )
-        found += [
-            Draw(task=task, number=number, completion=c, text=model.codec.text(c.tokens))
+        new = [
+            (task, number, completion, model.codec.text(completion.tokens))
             for task, group in zip(part, groups, strict=True)
-            for number, c in enumerate(group)
+            for number, completion in enumerate(group)
         ]
-        report.step(begin + len(part), {"tokens": sum(len(d.completion.tokens) for d in found)})
-    return found
+        pending.append(graders.submit([n[0] for n in new], [n[3] for n in new], [n[2].finished for n in new]))
+        sampled += new
+        report.step(begin + len(part), {"tokens": sum(len(s[2].tokens) for s in sampled)})
+    grades = [grade for one in pending for grade in one.result()]
+    graders.close()
+    return [
+        Draw(task=task, number=number, completion=completion, text=text, grade=graded)
+        for (task, number, completion, text), graded in zip(sampled, grades, strict=True)
+    ]
 
 
 def example_rows(
@@ -86,10 +98,11 @@ def example_rows(
     settings = sampling_digest(sampling.temperature, sampling.top_p, sampling.max_new_tokens)
     rows = []
     for draw, text in zip(draws, texts, strict=True):
-        grades = grade(draw.task, text, finished=draw.completion.finished)
+        refined = text != draw.text
+        grades = grade(draw.task, text, finished=draw.completion.finished) if refined else draw.grade
         row: dict[str, object] = {
             "r1_parents": [draw.task.id],
-            "r1_op": op if text != draw.text else "generate",
+            "r1_op": op if refined else "generate",
             "r1_gen": {"checkpoint": checkpoint, "sampling": settings, "seed": seed, "draw": draw.number},
             "task_id": draw.task.id,
             "kind": draw.task.kind,

@@ -18,6 +18,7 @@ from stages.contract.transcript import split
 from stages.evals.reflection import reflective_words
 from stages.model.optimiser import adamw
 from stages.model.sft import fine_tune
+from stages.rewards.batch import Graders, processes_for
 from stages.rewards.scorer import Judge, scorer
 from stages.rl.loop import Parts, Sample, limit_at, train
 from stages.tasks.traces import REFLECTIVE
@@ -71,11 +72,12 @@ def reinforce(
     tasks = fitting(model, tasks_of(pool), max_new_tokens=longest, report=report)
     problems = fitting(model, tasks_of(validation), max_new_tokens=longest, report=report)[: settings.validate_problems]
     kept: list[dict[str, object]] = []
+    graders = Graders(processes_for([*tasks, *problems]))
     parts = Parts(
         policy=model.policy,
         engine=model.engine,
         codec=model.codec,
-        score=scorer(settings.reward, judge(model) if judge else None),
+        score=scorer(settings.reward, judge(model) if judge else None, graded=graders.grade_all),
         pick=pick or picker(tasks, settings.prompts_per_step, seed=params.seed),
         forbidden=held_out_guard(validation, test),
         reflective=count_reflective,
@@ -84,6 +86,7 @@ def reinforce(
     )
     optimiser = adamw(model.policy.parameters(), betas=settings.betas, weight_decay=settings.weight_decay)
     curve, validated = train(parts, settings, seed=params.seed, optimiser=optimiser, report=report)
+    graders.close()
     model.save(paths.out / "checkpoint")
     write_table(pl.DataFrame(kept, schema=ROLLOUTS.schema), paths.out / "rollouts.parquet", ROLLOUTS)
     paths.write_curve("curve", curve)

@@ -19,6 +19,7 @@ from stages.rewards import worker
 START_S = 60.0  # for the interpreter to start, on a machine that is busy
 MAX_WORKERS = 4
 ATTEMPTS = 2
+PASSED = ("PATH", "LANG", "LD_LIBRARY_PATH", "HOME")
 
 Outcome = Literal["same", "different", "failed", "timeout"]
 
@@ -27,29 +28,29 @@ class WorkerError(Exception):
     """Workers can't be started, or die again and again: the machine's fault, not the answer's."""
 
 
-class _Gone(Exception):
+class GoneError(Exception):
     """The worker ended without an answer."""
 
 
-class _Late(Exception):
+class LateError(Exception):
     """The deadline passed."""
 
 
 class Worker:
     """One process and its pipes."""
 
-    def __init__(self) -> None:
+    def __init__(self, module: str = worker.__name__) -> None:
         root = str(Path(worker.__file__).resolve().parents[2])
         path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
         environment = {
-            **{name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LD_LIBRARY_PATH", "HOME")},
+            **{name: value for name, value in os.environ.items() if name in PASSED or name.startswith("R1_")},
             "PYTHONPATH": path,
             "PYTHONHASHSEED": "0",
             "MPMATH_NOGMPY": "1",  # gmpy2 can't be interrupted, nor its memory limited
             "PYTHONDONTWRITEBYTECODE": "1",
         }
         self.process = subprocess.Popen(
-            [sys.executable, "-P", "-m", worker.__name__],
+            [sys.executable, "-P", "-m", module],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             stderr=subprocess.DEVNULL,
@@ -59,17 +60,30 @@ class Worker:
         self._buffer = b""
         try:
             self._line(time.monotonic() + START_S)
-        except (_Gone, _Late):
+        except (GoneError, LateError):
             self.end()
             raise
 
     def ask(self, job: bytes, timeout_s: float) -> bytes:
+        """The answer to a job, which is one line.
+
+        Raises:
+            GoneError, LateError: there is none.
+        """
+        self.send(job)
+        return self.receive(timeout_s)
+
+    def send(self, jobs: bytes) -> None:
+        """Hand over jobs, a line each. Their answers must fit into a pipe (64 KB) together."""
         assert self.process.stdin is not None
         try:
-            self.process.stdin.write(job)
+            self.process.stdin.write(jobs)
             self.process.stdin.flush()
         except (BrokenPipeError, OSError):
-            raise _Gone from None
+            raise GoneError from None
+
+    def receive(self, timeout_s: float) -> bytes:
+        """The next answer."""
         return self._line(time.monotonic() + timeout_s)
 
     def _line(self, deadline: float) -> bytes:
@@ -81,11 +95,11 @@ class Worker:
             left = deadline - time.monotonic()
             if left <= 0 or not poll.poll(left * 1000):
                 if deadline - time.monotonic() <= 0:
-                    raise _Late
+                    raise LateError
                 continue
             read = os.read(descriptor, 4096)
             if not read:
-                raise _Gone
+                raise GoneError
             self._buffer += read
         line, _, self._buffer = self._buffer.partition(b"\n")
         return line
@@ -140,9 +154,9 @@ class Pool:
             for _ in range(ATTEMPTS):
                 try:
                     return self._attempt(job, timeout_s)
-                except _Late:
+                except LateError:
                     return "timeout"
-                except _Gone:
+                except GoneError:
                     continue  # killed from outside, or by its own limits: once more, on a fresh one
                 except OSError as error:
                     raise WorkerError(str(error)) from error
@@ -154,7 +168,7 @@ class Pool:
         if one is None:
             try:
                 one = Worker()
-            except _Late:
+            except LateError:
                 raise WorkerError("the worker didn't start") from None
             with self._lock:
                 self._all.add(one)
