@@ -9,7 +9,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from stages.rewards.lexer import Lexer, ReadError, Token
-from stages.rewards.notation import ALIASES, CURRENCIES, FUNCTIONS, GREEK, NUMBER_SETS, RELATIONS
+from stages.rewards.notation import ALIASES, CURRENCIES, FUNCTIONS, GREEK, NUMBER_SETS, RELATIONS, UNIT_NAMES
 from stages.rewards.tree import (
     E,
     EMPTY,
@@ -220,13 +220,13 @@ class Parser:
                     self.at -= 1
                     break
                 term = self.product()
-                terms.append(term if sign == "+" else neg(term))
+                terms.append(term if sign == "+" else scaled(neg(term)))
             elif self.is_cmd("pm", "mp"):
                 name = self.take().text
                 terms.append(Node("pm", (self.product(),), name))
             else:
                 break
-        left = terms[0] if len(terms) == 1 else add(*terms)
+        left = measured_sum(terms)
         if self.is_cmd("over"):
             self.at += 1
             return divide(left, self.sum())
@@ -241,11 +241,15 @@ class Parser:
                 right = self.factor()
                 left = divide(left, right) if _PRODUCTS[token.text] else mul(left, right)
             elif self.starts_factor():
+                if left.kind == "unit":
+                    raise ReadError("words")
                 if token.kind == "num" and self.at and self.tokens[self.at - 1].kind == "num":
                     raise ReadError("syntax")
                 left = mul(left, self.factor(signs=False))
             else:
                 return scaled(left)
+            if left.kind == "text" or (left.kind == "mul" and any(part.kind == "text" for part in left.args)):
+                raise ReadError("words")
 
     def starts_factor(self) -> bool:
         """Whether a value begins here, which is then multiplied with what stands before it."""
@@ -267,7 +271,7 @@ class Parser:
             if self.is_op("+", "-"):
                 raise ReadError("syntax")
             node = self.factor()
-            return node if sign == "+" else neg(node)
+            return node if sign == "+" else scaled(neg(node))
         if signs and self.is_cmd("pm", "mp"):
             name = self.take().text
             return Node("pm", (self.factor(signs=False),), name)
@@ -290,10 +294,16 @@ class Parser:
             elif self.is_op("'"):
                 self.at += 1
                 node = symbol(node.name + "'") if node.kind == "sym" else function("prime", node)
-            elif self.next.kind == "word" and node.kind not in ("unit", "text"):
+            elif self.next.kind == "word" and self.may_have_unit(node):
                 node = self.unit(node)
             else:
                 return node
+
+    def may_have_unit(self, node: Node) -> bool:
+        """Whether the word here is the node's unit: any word behind a number, a known unit behind a letter."""
+        if node.kind == "sym":
+            return self.next.text.split()[0].split("/")[0].casefold() in UNIT_NAMES
+        return node.kind not in ("unit", "text")
 
     def raised(self, base: Node) -> Node:
         self.at += 1
@@ -380,6 +390,8 @@ class Parser:
         return whole
 
     def letter(self, name: str) -> Node:
+        if self.next.kind == "num" and not self.next.spaced and self.next.text.isdigit():
+            return symbol(f"{name}_{self.take().text}")  # x1 is written for x_1
         if self.is_op("_"):
             self.at += 1
             return symbol(f"{name}_{self.flat()}")
@@ -623,9 +635,20 @@ _COMMANDS: dict[str, Callable[[Parser], Node]] = {
 }
 
 
+def measured_sum(terms: list[Node]) -> Node:
+    """A sum; a unit behind its last term is the whole sum's."""
+    last = terms[-1]
+    if len(terms) > 1 and last.kind == "unit" and not any(term.kind == "unit" for term in terms[:-1]):
+        return Node("unit", (add(*terms[:-1], last.args[0]),), last.name)
+    return terms[0] if len(terms) == 1 else add(*terms)
+
+
 def scaled(node: Node) -> Node:
-    """A product of one matrix and scalars, as the matrix of the products."""
+    """A product of one matrix and scalars, as the matrix of the products; a unit in it is the whole product's."""
     if node.kind == "mul":
+        units = [factor for factor in node.args if factor.kind == "unit"]
+        if len(units) == 1:
+            return Node("unit", (mul(*(part.args[0] if part is units[0] else part for part in node.args)),), units[0].name)
         matrices = [factor for factor in node.args if factor.kind == "matrix"]
         if len(matrices) == 1:
             others = [factor for factor in node.args if factor.kind != "matrix"]

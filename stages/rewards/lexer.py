@@ -59,6 +59,9 @@ _ENVIRONMENT = re.compile(r" ?\{ ?([a-zA-Z]+)\*? ?\}")
 _COLUMNS = re.compile(r" ?(?:\[[a-z]\])? ?\{[lcr|@{} .\-]*\}")
 _SIGNS = re.compile(r"\*\*|<=|>=|!=|==|->|=>|:=|[-+*/^_=<>()\[\]{}|!%:'&]|\\[{}|]")
 _INLINE = re.compile(r"[\d.,/+\-\s%$]+|\(?[^\W\d_]\)?|[^\W\d_]?[\d.,/+\-=^\\{}()\[\]%\s]+|.*[\\^=<>+].*")
+_UNIT_WORD = r"(?:[A-Za-z]{2,}|[msghlLNJWV])(?:\^?\{?[0-9]\}?)?"
+_UNIT = re.compile(rf"{_UNIT_WORD}(?: ?/ ?{_UNIT_WORD})*")
+_TIMES_TEN = re.compile(r"(?<=[0-9]) ?[xX] ?(?=10 ?(?:\^|\*\*))")
 _DELIMITERS = {
     "lbrace": "\\{", "rbrace": "\\}", "lbrack": "[", "rbrack": "]", "lparen": "(", "rparen": ")", "langle": "<<",
     "rangle": ">>", "lvert": "|", "rvert": "|", "vert": "|", "lVert": "|", "rVert": "|", "Vert": "|",
@@ -78,7 +81,7 @@ def clean(text: str) -> str:
         text = _RAISED.sub(lambda run: "^{" + run[0].translate(_PLAIN_RAISED) + "}", text)
         text = _LOWERED.sub(lambda run: "_{" + run[0].translate(_PLAIN_LOWERED) + "}", text)
         text = text.translate(CHARACTERS)
-    text = text.strip()
+    text = _TIMES_TEN.sub("*", text).strip()
     before = None
     while text != before:
         before = text
@@ -310,6 +313,8 @@ class Lexer:
             return
         if lowered in ("or", "and", ","):
             self._put("sep", lowered)
+        elif self._after_value() and not name.startswith("bold") and _UNIT.fullmatch(inner):
+            self._put("word", inner)
         elif name.startswith(("text", "mbox", "hbox", "emph")) and not _INLINE.fullmatch(inner):
             joint = next((word for word in ("or", "and") if lowered.startswith(word + " ") and len(lowered) < 8), "")
             if joint:
@@ -329,7 +334,7 @@ class Lexer:
         if not font:
             self.at += len(run)
         lowered = run.lower()
-        after_value = bool(self.tokens) and (self.tokens[-1].kind == "num" or self.tokens[-1].text in ("}", ")", "]"))
+        after_value = self._after_value()
         if run in _CJK_JOINTS or lowered in ("or", "and"):
             self._put("sep", _CJK_JOINTS.get(run, lowered))
         elif run in PLAIN_NAMES:
@@ -349,6 +354,9 @@ class Lexer:
             for letter in run:
                 self._put("let", letter)
                 self.spaced = False
+
+    def _after_value(self) -> bool:
+        return bool(self.tokens) and (self.tokens[-1].kind == "num" or self.tokens[-1].text in ("}", ")", "]", "pi"))
 
     def _ends(self) -> bool:
         return not self.text[self.at :].strip(" .^23{}/") or self.text[self.at :].lstrip().startswith(("/", "^"))

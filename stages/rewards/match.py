@@ -60,7 +60,7 @@ def by_words(gold: str, answer: str) -> bool | None:
             return True
     first, second = plain_text(clean(gold)), plain_text(clean(answer))
     if not first or not second:
-        return False if not second else None
+        return None if clean(answer) else False
     if first == second and len(first) > 1 and _WORDS.fullmatch(first):
         return True
     if all(_WORDS.fullmatch(text) and (len(text) > 3 or not text.isascii()) for text in (first, second)):
