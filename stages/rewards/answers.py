@@ -8,7 +8,7 @@ from functools import lru_cache
 from stages.rewards.grammar import parse
 from stages.rewards.lexer import ReadError, clean
 from stages.rewards.notation import EMPTY_WORDS, MULTIPLIERS, NO_UNIT, REAL_WORDS, UNIT_NAMES, UNITS
-from stages.rewards.tree import EMPTY, MINUS_ONE, ONE, REALS, Node, contains, mul, num, substitute
+from stages.rewards.tree import EMPTY, MINUS_ONE, ONE, REALS, Node, contains, mul, num, substitute, symbol
 
 MAX_READ = 4096  # characters that are parsed
 _PM = frozenset({"pm"})
@@ -233,6 +233,9 @@ def _name(node: Node) -> str:
         return node.name.casefold()
     if node.kind == "mul" and len(node.args) <= 4 and all(arg.kind == "sym" and arg.name.isupper() for arg in node.args):
         return "".join(arg.name for arg in node.args)
+    if node.kind == "mul" and len(node.args) == 2 and all(arg.kind == "sym" for arg in node.args):
+        angles = [arg.name for arg in node.args if arg.name.startswith("angle")]  # the measure m of an angle
+        return angles[0] if len(angles) == 1 and symbol("m") in node.args else ""
     if node.kind == "fn" and node.name == "abs":
         return _name(node.args[0])
     return ""

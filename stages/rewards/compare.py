@@ -79,10 +79,8 @@ def same(gold: Node, answer: Node, leaves: Leaves) -> bool:
         return _same_chain(expected, got, leaves)
     if "assigned" in (expected.kind, got.kind):
         return _same_assigned(expected, got, leaves)
-    if not _names_agree(expected.name, got.name) and not (
-        len(expected.values) == len(got.values) == 1 and _definitions_agree(gold, answer, leaves)
-    ):
-        return False
+    if not _names_agree(expected.name, got.name):
+        return gold.kind == answer.kind == "rel" and _same_relation(gold, answer, leaves)
     if expected.kind == "values" and got.kind == "values":
         return _same_values(expected, got, leaves)
     if "values" in (expected.kind, got.kind):
@@ -96,10 +94,6 @@ def _names_agree(first: str, second: str) -> bool:
         return True
     first, second = (name.replace(" ", "").partition("_")[0] for name in (first, second))
     return first == second or ("(" in first and second == "y") or ("(" in second and first == "y")
-
-
-def _definitions_agree(gold: Node, answer: Node, leaves: Leaves) -> bool:
-    return gold.kind == answer.kind == "rel" and _same_relation(gold, answer, leaves)
 
 
 def _same_chain(expected: View, got: View, leaves: Leaves) -> bool:
@@ -170,7 +164,8 @@ def _same_mixed(expected: View, got: View, leaves: Leaves) -> bool:
     many, one = (expected, got) if expected.kind == "values" else (got, expected)
     single = one.values[0]
     if single.kind == "seq":
-        return many.listed and _pairwise(many.values, single.args, leaves)
+        brackets = single.name == "()" or (single.name == "[]" and len(single.args) > 2)
+        return brackets and many.listed and _pairwise(many.values, single.args, leaves)
     if single.kind == "matrix":
         return many.listed and _pairwise(many.values, _column(single), leaves)
     distinct = _distinct(list(many.values), leaves)
@@ -190,10 +185,10 @@ def _same_one(expected: View, got: View, gold: Node, answer: Node, leaves: Leave
     left, right = expected.values[0], got.values[0]
     if left.kind == right.kind == "rel":
         return _same_sets(left, right, leaves) or _same_relation(left, right, leaves)
-    if "rel" in (left.kind, right.kind) and gold.kind == answer.kind == "rel":
-        return _same_relation(gold, answer, leaves)
     if left.kind in _SET_KINDS or right.kind in _SET_KINDS:
-        return _same_sets(left, right, leaves) or _same_lists(left, right, leaves)
+        if _same_sets(left, right, leaves) or _same_lists(left, right, leaves):
+            return True
+        return gold.kind == answer.kind == "rel" and _same_relation(gold, answer, leaves)
     if left.kind in _MEASURES or right.kind in _MEASURES:
         return _same_measured(left, right, leaves)
     shapes = {left.kind, right.kind} & (SHAPES | {"row"})

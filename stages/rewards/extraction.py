@@ -104,7 +104,7 @@ MAX_TAIL = 20_000  # characters at the end in which spoken answers are looked fo
 MAX_SPOKEN = 400  # of an answer in a sentence
 _KEYWORD = re.compile(
     r"(?:final|correct|right)? ?answers?(?: choice| option)?\b|答案|最终答案|故选|应选|选择|respuesta|r[eé]ponse|antwort|resposta|"
-    r"risposta|ответ|答え|정답|result is\b",
+    r"risposta|ответ|答え|정답|result is\b|(?:correct|right) (?:option|choice)\b",
     re.IGNORECASE,
 )
 _LINK = re.compile(
@@ -248,3 +248,12 @@ def _last_value(text: str) -> str:
     if formula and not (inner := next(group for group in formula.groups() if group)).endswith(" "):
         return inner
     return ""
+
+
+_COMMANDS = re.compile(r"\\[A-Za-z]+(?:\{[A-Za-z ]*\})?|\$[^$]*\$")
+_PLAIN_WORD = re.compile(r"(?<![A-Za-z])(?!(?:or|and|sqrt|sin|cos|tan|log|ln|exp|pi|max|min)\b)[A-Za-z]{2,}")
+
+
+def is_sentence(text: str) -> bool:
+    """Whether plain words stand in a text, outside of commands and formulas."""
+    return bool(_PLAIN_WORD.search(_COMMANDS.sub(" ", text)))

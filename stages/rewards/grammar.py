@@ -9,7 +9,7 @@ from collections.abc import Callable
 from fractions import Fraction
 
 from stages.rewards.lexer import Lexer, ReadError, Token
-from stages.rewards.notation import ALIASES, CURRENCIES, FUNCTIONS, GREEK, NUMBER_SETS, RELATIONS, UNIT_NAMES
+from stages.rewards.notation import ALIASES, CURRENCIES, FUNCTIONS, GREEK, MULTIPLIERS, NUMBER_SETS, RELATIONS, UNIT_NAMES
 from stages.rewards.tree import (
     E,
     EMPTY,
@@ -41,6 +41,7 @@ _CONSTANTS = {
 }  # fmt: skip
 _PRODUCTS = {"*": False, "cdot": False, "times": False, "ast": False, "/": True, "div": True}
 _SETS = {"cup": "union", "cap": "meet", "setminus": "minus", "backslash": "minus", "bigcup": "union"}
+_SCALES = {"C": "celsius", "F": "fahrenheit"}
 _PAIRS = {"(": ")", "[": "]", "\\{": "\\}", "<<": ">>"}
 _POINTS_OF_NAME = {"angle": "angle", "triangle": "triangle", "measuredangle": "angle"}
 _OPERANDS = ("num", "let")
@@ -71,6 +72,7 @@ class Parser:
         self.at = 0
         self.depth = 0
         self.bars = 0  # absolute values that are open
+        self.inside = 0  # brackets that are open, where [ may close an interval
         self.builder = False  # within a set, where | means "such that"
 
     # ---- tokens
@@ -163,6 +165,11 @@ class Parser:
                 return symbol(words.casefold())
         elif self.next.kind in ("let", "cmd") and (self.next.kind == "let" or self.next.text in _GREEK_NAMES):
             name = self.take().text
+            while self.is_op("'"):
+                name += self.take().text
+            if self.is_op("^") and [self.peek(n).text for n in (1, 2, 3, 4)] == ["{", "-", "1", "}"]:
+                self.at += 5
+                name += "^-1"
             if self.is_op("("):
                 inside = []
                 self.at += 1
@@ -230,6 +237,9 @@ class Parser:
         if self.is_cmd("over"):
             self.at += 1
             return divide(left, self.sum())
+        if self.is_cmd("choose"):
+            self.at += 1
+            return function("binomial", left, self.sum())
         return left
 
     def product(self) -> Node:
@@ -257,7 +267,7 @@ class Parser:
         if token.kind in ("num", "let", "begin", "cur"):
             return not (token.kind == "let" and token.text == "U" and self.peek().text in ("(", "["))
         if token.kind == "op":
-            return token.text in ("(", "{", "[", "_(", "^(") or (token.text == "|" and not self.bars and not self.builder)
+            return token.text in ("(", "{", "_(", "^(") or (token.text == "[" and not self.inside) or (token.text == "|" and not self.bars and not self.builder)
         if token.kind != "cmd":
             return False
         name = token.text
@@ -291,6 +301,8 @@ class Parser:
             elif self.is_cmd("degree", "circ"):
                 self.at += 1
                 node = Node("deg", (node,))
+            elif node.kind == "deg" and self.next.kind == "let" and self.next.text in _SCALES:
+                node = Node("unit", node.args, _SCALES[self.take().text])
             elif self.is_op("'"):
                 self.at += 1
                 node = symbol(node.name + "'") if node.kind == "sym" else function("prime", node)
@@ -355,8 +367,7 @@ class Parser:
         if token.kind == "let":
             return self.letter(token.text)
         if token.kind == "cur":
-            node = self.suffixed(self.factor())
-            return Node("unit", (node.args[0] if node.kind == "unit" else node,), CURRENCIES[token.text])
+            return self.money(CURRENCIES[token.text])
         if token.kind == "begin":
             return self.environment(token.text)
         if token.kind == "op":
@@ -367,6 +378,14 @@ class Parser:
         if token.kind == "cmd":
             return self.command(token.text)
         raise ReadError("syntax")
+
+    def money(self, currency: str) -> Node:
+        """The amount behind a currency sign, which may be in millions."""
+        node = self.suffixed(self.factor())
+        if node.kind != "unit":
+            return Node("unit", (node,), currency)
+        first = node.name.split()[0].casefold()
+        return Node("unit", node.args, f"{first} {currency}" if first in MULTIPLIERS else currency)
 
     def number(self, token: Token) -> Node:
         assert token.value is not None
@@ -456,7 +475,9 @@ class Parser:
     def sequence(self, opening: str, closings: tuple[str, ...], renamed: dict[str, str]) -> Node:
         bars, self.bars = self.bars, 0
         builder, self.builder = self.builder, False
+        self.inside += 1
         items, _ = self.items(lambda: self.is_op(*closings))
+        self.inside -= 1
         self.bars, self.builder = bars, builder
         if not self.is_op(*closings):
             raise ReadError("unbalanced")

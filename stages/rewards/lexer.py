@@ -96,6 +96,8 @@ def _unwrapped(text: str) -> str:
         whole = len(text) > len(opening) + len(closing) and text.startswith(opening) and text.endswith(closing)
         if whole and opening not in inner and not (closing == "$" and inner.endswith("\\")):
             return inner.strip()
+    if text.startswith("=") and not text.startswith("=="):
+        return text[1:].lstrip()
     if text.startswith("**") and text.count("*") == 2 and text.endswith((":", ".")) is False and "**" in text[2:]:
         return text.replace("**", "").strip()
     if text.endswith((".", ";", ",", "\\\\")) and not text.endswith(("..", "\\,", "\\;")):
@@ -346,6 +348,8 @@ class Lexer:
         elif len(run) > 1 and (name := _leading_function(run)):
             self._put("cmd", name)
             self._put("let", run[-1])
+        elif run[0] >= "\u2e80":
+            self._put("word", run)  # Chinese, Japanese, Korean
         elif len(run) == 1:
             self._put("let", run)
         elif font or len(run) > 3 or not run.isascii() or (len(run) == 3 and _looks_like_word(run, self)):

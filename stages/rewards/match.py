@@ -5,11 +5,12 @@ import re
 from stages.rewards.answers import plain_text, readings
 from stages.rewards.compare import Leaves, NeedsAlgebraError, same
 from stages.rewards.lexer import clean
+from stages.rewards.notation import STOP_WORDS
 from stages.rewards.tree import Node
 
 _WORDS = re.compile(r"[^\W\d_]+(?:[ '-][^\W\d_]+)*")
 _LETTER = re.compile(r"\(?([A-J])\)?[.:]?")
-_CHOSEN = re.compile(r"(?:the )?(?:option|choice|answer)?:? ?[(\[]?([A-Ja-j])(?:[)\]][.:]?|[.:])?(?P<rest>(?<=[).:\]]) ?.*)?", re.DOTALL)
+_CHOSEN = re.compile(r"(?i:the )?(?i:option|choice|answer)?:? ?[(\[]?([A-Ja-j])(?:[)\]][.:]?|[.:])?(?P<rest>(?<=[).:\]]) ?.*)?", re.DOTALL)
 _OTHERS = re.compile(r"\([A-J]\)|\b(?:or|and|not)\b|(?<![A-Za-z\\])[A-J](?![A-Za-z])")
 _SEVERAL = re.compile(r"\(?([A-H])\)?(?:(?: ?[,;&] ?| and | )?\(?([A-H])\)?)+")
 _FONT = re.compile(r"\\(?:text|mathrm|mathbf|mbox|boldsymbol|textnormal|operatorname)[a-z]* ?\{([^{}]*)\}|\$|\*\*")
@@ -61,12 +62,17 @@ def by_words(gold: str, answer: str) -> bool | None:
     first, second = plain_text(clean(gold)), plain_text(clean(answer))
     if not first or not second:
         return None if clean(answer) else False
-    if first == second and len(first) > 1 and _WORDS.fullmatch(first):
+    if first == second and _WORDS.fullmatch(first) and (len(first) > 3 or _short_word(gold, answer, first)):
         return True
     if all(_WORDS.fullmatch(text) and (len(text) > 3 or not text.isascii()) for text in (first, second)):
         # Two words, and no product of letters or constant's name: only equal if they are equal.
         return None if any("\\" in text or "√" in text for text in (gold, answer)) else first == second or None
     return None
+
+
+def _short_word(gold: str, answer: str, word: str) -> bool:
+    """Whether two or three letters are a word, whose case doesn't count, and not a product of variables."""
+    return len(word) > 1 and (word in STOP_WORDS or "\\text" in gold or "\\text" in answer or not word.isascii())
 
 
 def _letters(text: str) -> str:

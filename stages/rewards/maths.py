@@ -16,7 +16,7 @@ from functools import lru_cache
 from stages.contract.verdict import Verdict
 from stages.rewards.answers import readings
 from stages.rewards.compare import NeedsAlgebraError, QuickLeaves
-from stages.rewards.extraction import MAX_ANSWER, find_answer, final_answer
+from stages.rewards.extraction import MAX_ANSWER, final_answer, find_answer, is_sentence
 from stages.rewards.match import matches
 from stages.rewards.plain import Comparison, Value, balanced, compare, read
 from stages.rewards.pool import POOL, WorkerError
@@ -57,7 +57,7 @@ def grade(response: str, gold: str, *, last_number: bool = True, timeout_s: floa
 
 def _is_mathematics(answer: str, *, bare: bool) -> bool:
     """Whether a bare response is itself an answer, so that no number is to be looked for in it."""
-    return bare and len(answer) <= MAX_ANSWER and readings(answer)[0].kind != "text"
+    return bare and len(answer) <= MAX_ANSWER and not is_sentence(answer) and readings(answer)[0].kind != "text"
 
 
 @lru_cache(maxsize=65536)
