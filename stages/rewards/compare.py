@@ -214,7 +214,7 @@ def _same_sets(left: Node, right: Node, leaves: Leaves) -> bool:
 
 def _same_shape(left: Node, right: Node, leaves: Leaves) -> bool:
     if left.kind == right.kind == "text":
-        return left.name == right.name
+        return left.name == right.name and _pairwise(left.args, right.args, leaves)
     if left.kind == right.kind == "seq":
         alike = left.name == right.name or (len(left.args) > 2 and {left.name, right.name} == {"()", "[]"})
         return alike and _pairwise(left.args, right.args, leaves)

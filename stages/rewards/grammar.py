@@ -42,10 +42,11 @@ _CONSTANTS = {
 _PRODUCTS = {"*": False, "cdot": False, "times": False, "ast": False, "/": True, "div": True}
 _SETS = {"cup": "union", "cap": "meet", "setminus": "minus", "backslash": "minus", "bigcup": "union"}
 _SCALES = {"C": "celsius", "F": "fahrenheit"}
-_PAIRS = {"(": ")", "[": "]", "\\{": "\\}", "<<": ">>"}
+_CONDITIONS = frozenset({"in", "ne", "neq", "<", ">", "le", "leq", "ge", "geq"})
+_DOTS = Node("text", name="...")
 _POINTS_OF_NAME = {"angle": "angle", "triangle": "triangle", "measuredangle": "angle"}
 _OPERANDS = ("num", "let")
-_IN_RELATION = frozenset({"iff", "to", "sim", "parallel", "perp"})
+_OPERATORS = frozenset({"sum", "prod", "int", "iint", "oint", "lim"})
 
 
 def parse(text: str, *, list_commas: bool = False, unit_letters: bool = True) -> Node:
@@ -105,12 +106,28 @@ class Parser:
     def answer(self) -> Node:
         if not self.tokens:
             raise ReadError("empty")
+        self.split_condition()
         items, separators = self.items(lambda: self.next is _END)
         if self.next is not _END:
             raise ReadError("syntax")
         if len(items) == 1:
             return items[0]
         return Node("list", tuple(items), "or" if "or" in separators else ",")
+
+    def split_condition(self) -> None:
+        """Make `2k pi (k in Z)` a list of the value and its condition."""
+        if self.tokens[-1].text != ")":
+            return
+        opening, depth = len(self.tokens) - 1, 0
+        for opening in range(len(self.tokens) - 1, -1, -1):
+            token = self.tokens[opening]
+            depth += (token.kind == "op") * ((token.text == ")") - (token.text == "("))
+            if depth == 0:
+                break
+        inside = {token.text for token in self.tokens[opening:] if token.kind in ("op", "cmd")}
+        if opening > 0 and inside & _CONDITIONS and self.tokens[opening - 1].kind != "sep":
+            self.tokens[opening] = Token("sep", ",", False)
+            self.tokens.pop()
 
     def items(self, stop: Callable[[], bool]) -> tuple[list[Node], set[str]]:
         """Relations between separators, up to where `stop` holds."""
@@ -171,9 +188,11 @@ class Parser:
                 self.at += 5
                 name += "^-1"
             if self.is_op("("):
-                inside = []
+                inside: list[str] = []
                 self.at += 1
-                while self.next.kind in ("let", "num", "sep"):
+                while len(inside) < 12 and (self.next.kind in ("let", "num", "sep") or (name in "PE" and not self.is_op(")"))):
+                    if self.next is _END:
+                        break
                     inside.append(self.take().text)
                 if inside and self.is_op(")") and self.peek().kind == "op" and self.peek().text == "=":
                     self.at += 1
@@ -252,7 +271,8 @@ class Parser:
                 left = divide(left, right) if _PRODUCTS[token.text] else mul(left, right)
             elif self.starts_factor():
                 if left.kind == "unit":
-                    raise ReadError("words")
+                    left = self.compound(left)
+                    continue
                 if token.kind == "num" and self.at and self.tokens[self.at - 1].kind == "num":
                     raise ReadError("syntax")
                 left = mul(left, self.factor(signs=False))
@@ -260,6 +280,13 @@ class Parser:
                 return scaled(left)
             if left.kind == "text" or (left.kind == "mul" and any(part.kind == "text" for part in left.args)):
                 raise ReadError("words")
+
+    def compound(self, left: Node) -> Node:
+        """A second measure behind a first: 5 feet 3 inches."""
+        right = self.factor(signs=False)
+        if right.kind != "unit":
+            raise ReadError("words")
+        return Node("compound", (left, right))
 
     def starts_factor(self) -> bool:
         """Whether a value begins here, which is then multiplied with what stands before it."""
@@ -272,7 +299,7 @@ class Parser:
             return False
         name = token.text
         return (
-            name in FUNCTIONS or name in ALIASES or name in _CONSTANTS or name in _GREEK_NAMES or name in _COMMANDS
+            name in _POINTS_OF_NAME or name in FUNCTIONS or name in ALIASES or name in _CONSTANTS or name in _GREEK_NAMES or name in _COMMANDS
         )
 
     def factor(self, *, signs: bool = True) -> Node:
@@ -374,7 +401,7 @@ class Parser:
             return self.bracketed(token.text)
         if token.kind == "word":
             self.at -= 1
-            return Node("text", name=self.words())
+            return Node("text", name=self.words().casefold())
         if token.kind == "cmd":
             return self.command(token.text)
         raise ReadError("syntax")
@@ -567,6 +594,10 @@ class Parser:
             return symbol(f"{_POINTS_OF_NAME[name]} {''.join(letters)}")
         if name in _COMMANDS:
             return _COMMANDS[name](self)
+        if name in ("ldots", "dots", "cdots", "dotsc"):
+            return _DOTS
+        if name in _OPERATORS:
+            return self.operator(name)
         raise ReadError("command")
 
     def call(self, name: str) -> Node:
@@ -574,7 +605,7 @@ class Parser:
         base = exponent = None
         while self.is_op("_", "^"):
             if self.take().text == "_":
-                base = self.argument()
+                base = self.argument(digit=True)
             elif self.is_op("-"):
                 self.at += 1
                 exponent = neg(self.primary())
@@ -606,6 +637,14 @@ class Parser:
 
     def suffixed_argument(self) -> Node:
         return self.suffixed(self.primary())
+
+    def operator(self, name: str) -> Node:
+        """A sum, product, integral or limit with its bounds and body. Never computed: equal by structure alone."""
+        bounds: dict[str, Node] = {"_": _DOTS, "^": _DOTS}
+        while self.is_op("_", "^"):
+            side = self.take().text
+            bounds[side] = self.argument()
+        return Node("text", (bounds["_"], bounds["^"], self.product()), f"\\{name}")
 
     def fraction(self) -> Node:
         if self.is_op("("):  # frac(a, b)

@@ -58,7 +58,7 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 _ENVIRONMENT = re.compile(r" ?\{ ?([a-zA-Z]+)\*? ?\}")
 _COLUMNS = re.compile(r" ?(?:\[[a-z]\])? ?\{[lcr|@{} .\-]*\}")
 _SIGNS = re.compile(r"\*\*|<=|>=|!=|==|->|=>|:=|[-+*/^_=<>()\[\]{}|!%:'&]|\\[{}|]")
-_INLINE = re.compile(r"[\d.,/+\-\s%$]+|\(?[^\W\d_]\)?|[^\W\d_]?[\d.,/+\-=^\\{}()\[\]%\s]+|.*[\\^=<>+].*")
+_INLINE = re.compile(r"[$+\-.]*\d|[\d.,/+\-\s%$]+$|\(?[^\W\d_]\)?$|.*[\\^=<>+]")
 _UNIT_WORD = r"(?:[A-Za-z]{2,}|[msghlLNJWV])(?:\^?\{?[0-9]\}?)?"
 _UNIT = re.compile(rf"{_UNIT_WORD}(?: ?/ ?{_UNIT_WORD})*")
 _TIMES_TEN = re.compile(r"(?<=[0-9]) ?[xX] ?(?=10 ?(?:\^|\*\*))")
@@ -72,6 +72,7 @@ CLOSING = frozenset((")", "]", "\\}", ">>"))
 _RAISED = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
 _LOWERED = re.compile(f"[{''.join(SUBSCRIPTS)}]+")
 _PLAIN_RAISED, _PLAIN_LOWERED = str.maketrans(SUPERSCRIPTS), str.maketrans(SUBSCRIPTS)
+_JOINTS = {"land": "and", "wedge": "and", "lor": "or", "vee": "or"}
 _CJK_JOINTS = {"或": "or", "和": "and", "且": "and", "与": "and", "或者": "or"}
 
 
@@ -275,6 +276,8 @@ class Lexer:
             if not inner.isalnum() or len(inner) > 3:
                 raise ReadError("command")
             self._put("let", f"{inner}{name}")
+        elif name in _JOINTS:
+            self._put("sep", _JOINTS[name])
         elif name in ("pounds", "euro", "textdollar"):
             self._put("cur", {"p": "£", "e": "€", "t": "$"}[name[0]])
         else:
@@ -317,7 +320,7 @@ class Lexer:
             self._put("sep", lowered)
         elif self._after_value() and not name.startswith("bold") and _UNIT.fullmatch(inner):
             self._put("word", inner)
-        elif name.startswith(("text", "mbox", "hbox", "emph")) and not _INLINE.fullmatch(inner):
+        elif name.startswith(("text", "mbox", "hbox", "emph")) and not _INLINE.match(inner):
             joint = next((word for word in ("or", "and") if lowered.startswith(word + " ") and len(lowered) < 8), "")
             if joint:
                 self._put("sep", joint)

@@ -13,6 +13,8 @@ _LETTER = re.compile(r"\(?([A-J])\)?[.:]?")
 _CHOSEN = re.compile(r"(?i:the )?(?i:option|choice|answer)?:? ?[(\[]?([A-Ja-j])(?:[)\]][.:]?|[.:])?(?P<rest>(?<=[).:\]]) ?.*)?", re.DOTALL)
 _OTHERS = re.compile(r"\([A-J]\)|\b(?:or|and|not)\b|(?<![A-Za-z\\])[A-J](?![A-Za-z])")
 _SEVERAL = re.compile(r"\(?([A-H])\)?(?:(?: ?[,;&] ?| and | )?\(?([A-H])\)?)+")
+_ROMAN = re.compile(r"[IVX]+(?:(?:, ?and |, ?| and )[IVX]+)+(?: only)?")
+_TIME = re.compile(r"(\d{1,2}):(\d{2}) ?(?:([ap]) ?\.? ?m)?")
 _FONT = re.compile(r"\\(?:text|mathrm|mathbf|mbox|boldsymbol|textnormal|operatorname)[a-z]* ?\{([^{}]*)\}|\$|\*\*")
 
 
@@ -59,7 +61,12 @@ def by_words(gold: str, answer: str) -> bool | None:
         got_letter = _CHOSEN.fullmatch(_letters(answer))
         if got_letter and got_letter[1].upper() == found[1].upper():
             return True
+    if _ROMAN.fullmatch(expected) and _ROMAN.fullmatch(got := _letters(answer)):
+        return sorted(re.findall(r"[IVX]+", expected)) == sorted(re.findall(r"[IVX]+", got))
     first, second = plain_text(clean(gold)), plain_text(clean(answer))
+    if (time := _TIME.fullmatch(first)) and (other := _TIME.fullmatch(second)) and (time[3] or other[3]):
+        halves = {found[3] for found in (time, other)} - {None}
+        return len(halves) == 1 and [int(part) for part in time.groups()[:2]] == [int(part) for part in other.groups()[:2]]
     if not first or not second:
         return None if clean(answer) else False
     if first == second and _WORDS.fullmatch(first) and (len(first) > 3 or _short_word(gold, answer, first)):

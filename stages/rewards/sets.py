@@ -148,6 +148,8 @@ def _inequality(operator: str, left: Node, right: Node) -> tuple[str, Intervals]
     """The solutions of a linear inequality in one variable."""
     if operator not in FLIPPED or operator in ("=", "=="):
         raise NotASetError
+    if left.kind == "fn" and left.name == "abs" and not symbols(right) and operator != "!=":
+        return _absolute(operator, left.args[0], right)
     if left.kind == "sym" and not symbols(right):
         name, bound = left.name, right
     elif right.kind == "sym" and not symbols(left):
@@ -161,6 +163,24 @@ def _inequality(operator: str, left: Node, right: Node) -> tuple[str, Intervals]
     if operator[0] == "<":
         return name, (Interval(low=MINUS_INFINITY, high=bound, low_closed=False, high_closed=closed),)
     return name, (Interval(low=bound, high=INFINITY, low_closed=closed, high_closed=False),)
+
+
+def _absolute(operator: str, inner: Node, bound: Node) -> tuple[str, Intervals]:
+    """The solutions of |a x + b| < c, for a positive bound."""
+    if position(bound) <= 0:
+        raise NotASetError
+    name, above = _inequality(operator, inner, bound)
+    _, below = _inequality(FLIPPED[operator], inner, neg(bound))
+    return name, (intersected if operator[0] == "<" else _joined)(above, below, _never)
+
+
+def _joined(left: Intervals, right: Intervals, equal: Equal) -> Intervals:
+    return merged([*left, *right], equal)
+
+
+def _never(left: Node, right: Node) -> bool:
+    """The two bounds of |x| < c differ, for c is positive."""
+    return False
 
 
 def _solved(operator: str, difference: Node) -> tuple[str, Node, str]:
