@@ -5,19 +5,39 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
+from stages.rewards.cleaning import clean
 from stages.rewards.grammar import parse
-from stages.rewards.lexer import ReadError, clean
+from stages.rewards.lexer import ReadError
 from stages.rewards.notation import EMPTY_WORDS, MULTIPLIERS, NO_UNIT, REAL_WORDS, UNIT_NAMES, UNITS
-from stages.rewards.tree import EMPTY, INFINITY, MINUS_INFINITY, MINUS_ONE, ONE, REALS, Node, add, contains, key, mul, num, substitute, symbol
+from stages.rewards.tree import (
+    EMPTY,
+    INFINITY,
+    MINUS_INFINITY,
+    MINUS_ONE,
+    ONE,
+    REALS,
+    Node,
+    add,
+    contains,
+    key,
+    mul,
+    num,
+    substitute,
+    symbol,
+)
 
 MAX_READ = 4096  # characters that are parsed
 _PM = frozenset({"pm"})
-_WRAPPERS = re.compile(r"\\(?:text|mbox|hbox|mathrm|textbf|mathbf|textit|textrm|textnormal|emph|operatorname)[a-z]* ?\{([^{}]*)\}")
-_BASE_NAMES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
+_WRAPPERS = re.compile(
+    r"\\(?:text|mbox|hbox|mathrm|textbf|mathbf|textit|textrm|textnormal|emph|operatorname)[a-z]* ?\{([^{}]*)\}"
+)
+_BASE_NAMES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
+)
 _BASED = re.compile(
     r"\(?([0-9A-Z]+)\)?_ ?\{?(?:\\(?:text|mathrm|mbox) ?\{)? ?([0-9]{1,2}|" + "|".join(_BASE_NAMES[2:]) + r") ?\}?\}?"
 )
-_DERIVATIVE = re.compile(r"mul:\(d;pow:\(mul:\(d;([a-z])\);-1\);([a-z])\)")
+_DERIVATIVE = re.compile(r"mul:\(d;pow:\(mul:\(d;([a-z])\);-1/1\);([a-z])\)")
 _TIGHT = re.compile(r" *([^\w ]) *")
 _LIST_COMMA = re.compile(r"[0-9],[0-9]{3}(?![0-9])")
 _UNIT_LETTER = re.compile(r"[0-9}](?: |~|\\,|\\ )+[msghlLNJWV]\b")
@@ -184,7 +204,9 @@ def view(node: Node) -> View:
     if node.kind == "list":
         return _list_view(node)
     if node.kind == "set" and node.args:
-        return View(kind="values", values=tuple(alternative for arg in node.args for alternative in expanded(arg)), exact=True)
+        return View(
+            kind="values", values=tuple(alternative for arg in node.args for alternative in expanded(arg)), exact=True
+        )
     if node.kind == "rel":
         return _relation_view(node)
     alternatives = expanded(node)
@@ -256,7 +278,11 @@ def _name(node: Node) -> str:
         return node.name
     if node.kind == "text" and not node.name.startswith("\\"):
         return node.name.casefold()
-    if node.kind == "mul" and len(node.args) <= 4 and all(arg.kind == "sym" and arg.name.isupper() for arg in node.args):
+    if (
+        node.kind == "mul"
+        and len(node.args) <= 4
+        and all(arg.kind == "sym" and arg.name.isupper() for arg in node.args)
+    ):
         return "".join(arg.name for arg in node.args)
     if node.kind == "mul" and len(node.args) == 2 and all(arg.kind == "sym" for arg in node.args):
         angles = [arg.name for arg in node.args if arg.name.startswith("angle")]  # the measure m of an angle

@@ -169,7 +169,7 @@ def _same_mixed(expected: View, got: View, leaves: Leaves) -> bool:
     if single.kind == "matrix":
         return many.listed and _pairwise(many.values, _column(single), leaves)
     distinct = _distinct(list(many.values), leaves)
-    if len(distinct) == 1 and (many.exact or len(many.values) == 1):
+    if len(distinct) == 1 and (not many.listed or len(many.values) == 1):
         return same(distinct[0], single, leaves)
     if single.kind in _SET_KINDS and many.exact:
         return _same_sets(Node("set", many.values), single, leaves)

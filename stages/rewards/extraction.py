@@ -6,6 +6,7 @@ template does; `find_answer` also reads what models say in words ("the answer is
 """
 
 import re
+from collections import deque
 from dataclasses import dataclass
 
 from stages.contract.transcript import ANSWER, END_ANSWER, END_THINK, THINK
@@ -115,8 +116,12 @@ _LINK = re.compile(
 _HEADING = re.compile(r"[*_#: \t]*\n\s*")
 _CHOSEN = ("故选", "应选", "选择")
 _FORMULA = re.compile(r"\$\$([^$]{1,400})\$\$|\$([^$\n]{1,400})\$|\\\(([^\n]{1,400}?)\\\)|\\\[([^$]{1,400}?)\\\]")
-_NUMBER = re.compile(r"(?:(?<![\w)}.])-)?[$€£]?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)(?:/[0-9]+)?(?: ?%)?")
-_SENTENCE = re.compile(r"[.!?](?=\s|$|\*)|[。！？\n]|,? (?:because|since|as|which|so that|where)\b|; |, (?:so|and thus|hence)\b")
+_NUMBER = re.compile(
+    r"(?:(?<![\w)}.])-)?[$€£]?(?:(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)(?:/[0-9]+)?(?: ?%)?"
+)
+_SENTENCE = re.compile(
+    r"[.!?](?=\s|$|\*)|[。！？\n]|,? (?:because|since|as|which|so that|where)\b|; |, (?:so|and thus|hence)\b"
+)
 _JOINT = re.compile(r"[$\s.]*(?:,|;|and|or|,\s*and)?[$\s]*")
 
 
@@ -231,20 +236,21 @@ def _bare(text: str, *, last_number: bool) -> Extraction:
     last = _last_value(text[-MAX_TAIL:]) if last_number else ""
     if not text:
         return NO_ANSWER
-    if len(text) <= MAX_PLAIN or (len(text) <= MAX_ANSWER and not any(mark in text for mark in "\n.") and " " not in text):
+    if len(text) <= MAX_PLAIN or (
+        len(text) <= MAX_ANSWER and not any(mark in text for mark in "\n.") and " " not in text
+    ):
         return Extraction(answer=text, others=(last,) if last else (), bare=True)
     return Extraction(answer=last, bare=True) if last else NO_ANSWER
 
 
 def _last_value(text: str) -> str:
     """The last formula of a text, or the last number if that comes later."""
-    formula = number = None
-    for formula in _FORMULA.finditer(text):
-        pass
-    for number in _NUMBER.finditer(text, formula.end() if formula else 0):
-        pass
+    formulas = deque(_FORMULA.finditer(text), maxlen=1)
+    formula = formulas.pop() if formulas else None
+    numbers = deque(_NUMBER.finditer(text, formula.end() if formula else 0), maxlen=1)
+    number = numbers.pop() if numbers else None
     if number:
-        return number[0].rstrip(",")
+        return number[0]
     if formula and not (inner := next(group for group in formula.groups() if group)).endswith(" "):
         return inner
     return ""

@@ -3,14 +3,17 @@ r"""Whether an answer's text matches a gold answer's: letters of choices, words,
 import re
 
 from stages.rewards.answers import plain_text, readings
+from stages.rewards.cleaning import clean
 from stages.rewards.compare import Leaves, NeedsAlgebraError, same
-from stages.rewards.lexer import clean
 from stages.rewards.notation import STOP_WORDS
 from stages.rewards.tree import Node
 
 _WORDS = re.compile(r"[^\W\d_]+(?:[ '-][^\W\d_]+)*")
 _LETTER = re.compile(r"\(?([A-J])\)?[.:]?")
-_CHOSEN = re.compile(r"(?i:the )?(?i:option|choice|answer)?:? ?[(\[]?([A-Ja-j])(?:[)\]][.:]?|[.:])?(?P<rest>(?<=[).:\]]) ?.*)?", re.DOTALL)
+_CHOSEN = re.compile(
+    r"(?i:the )?(?i:option|choice|answer)?:? ?[(\[]?([A-Ja-j])(?:[)\]][.:]?|[.:])?(?P<rest>(?<=[).:\]]) ?.*)?",
+    re.DOTALL,
+)
 _OTHERS = re.compile(r"\([A-J]\)|\b(?:or|and|not)\b|(?<![A-Za-z\\])[A-J](?![A-Za-z])")
 _SEVERAL = re.compile(r"\(?([A-H])\)?(?:(?: ?[,;&] ?| and | )?\(?([A-H])\)?)+")
 _ROMAN = re.compile(r"[IVX]+(?:(?:, ?and |, ?| and )[IVX]+)+(?: only)?")
@@ -66,7 +69,9 @@ def by_words(gold: str, answer: str) -> bool | None:
     first, second = plain_text(clean(gold)), plain_text(clean(answer))
     if (time := _TIME.fullmatch(first)) and (other := _TIME.fullmatch(second)) and (time[3] or other[3]):
         halves = {found[3] for found in (time, other)} - {None}
-        return len(halves) == 1 and [int(part) for part in time.groups()[:2]] == [int(part) for part in other.groups()[:2]]
+        return len(halves) == 1 and [int(part) for part in time.groups()[:2]] == [
+            int(part) for part in other.groups()[:2]
+        ]
     if not first or not second:
         return None if clean(answer) else False
     if first == second and _WORDS.fullmatch(first) and (len(first) > 3 or _short_word(gold, answer, first)):

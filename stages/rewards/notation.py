@@ -167,5 +167,7 @@ EMPTY_WORDS = frozenset(
     {"no solution", "no solutions", "empty set", "the empty set", "no real solution", "no real solutions", "无解"}
     | {"空集", "null set", "there is no solution", "there are no solutions"}
 )
-REAL_WORDS = frozenset({"all real numbers", "all reals", "the real numbers", "all real number", "the set of real numbers"})
+REAL_WORDS = frozenset(
+    {"all real numbers", "all reals", "the real numbers", "all real number", "the set of real numbers"}
+)
 STOP_WORDS = frozenset("yes no not the odd one two six ten all red any and or but yet top win".split())

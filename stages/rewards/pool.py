@@ -42,7 +42,9 @@ class Worker:
         root = str(Path(worker.__file__).resolve().parents[2])
         path = os.pathsep.join(part for part in (root, os.environ.get("PYTHONPATH", "")) if part)
         environment = {
-            **{name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LD_LIBRARY_PATH", "HOME")},
+            **{
+                name: value for name, value in os.environ.items() if name in ("PATH", "LANG", "LD_LIBRARY_PATH", "HOME")
+            },
             "PYTHONPATH": path,
             "PYTHONHASHSEED": "0",
             "MPMATH_NOGMPY": "1",  # gmpy2 can't be interrupted, nor its memory limited

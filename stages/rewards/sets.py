@@ -114,7 +114,11 @@ def _membership(node: Node) -> tuple[str, Node | None]:
 
 def _conditions(node: Node, equal: Equal) -> tuple[str, Intervals]:
     """Several relations of one variable: all of them, or, with `or` or where all can't be, any of them."""
-    parts = [as_set(arg, equal) for arg in node.args if not (arg.kind == "rel" and arg.name == "in" and arg.args[1].kind == "text")]
+    parts = [
+        as_set(arg, equal)
+        for arg in node.args
+        if not (arg.kind == "rel" and arg.name == "in" and arg.args[1].kind == "text")
+    ]
     names = {name for name, _ in parts}
     if len(names) != 1 or "" in names:
         raise NotASetError
@@ -210,7 +214,11 @@ def _replaced(node: Node, name: str, value: Node) -> Node:
     if node.kind == "sym":
         return value if node.name == name else node
     args = tuple(_replaced(arg, name, value) for arg in node.args)
-    return {"add": add, "mul": mul}[node.kind](*args) if node.kind in ("add", "mul") else Node(node.kind, args, node.name, node.value)
+    return (
+        {"add": add, "mul": mul}[node.kind](*args)
+        if node.kind in ("add", "mul")
+        else Node(node.kind, args, node.name, node.value)
+    )
 
 
 def merged(intervals: list[Interval], equal: Equal) -> Intervals:
