@@ -42,8 +42,8 @@ def final_answer(response: str) -> Extraction:
     '5'
     >>> final_answer(r"<think>6</think>So it is \boxed{\frac{1}{2}}.").answer
     '\\frac{1}{2}'
-    >>> final_answer(r"\boxed{5} no, \boxed{6"), final_answer("5").reason
-    (Extraction(answer=None, reason='bad_format'), 'no_answer')
+    >>> final_answer(r"\boxed{5} no, \boxed{6").reason, final_answer("5").reason
+    ('bad_format', 'no_answer')
     """
     if len(response) > MAX_RESPONSE:
         return BAD_FORMAT

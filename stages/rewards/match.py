@@ -5,7 +5,7 @@ import re
 from stages.rewards.answers import plain_text, readings
 from stages.rewards.cleaning import clean
 from stages.rewards.compare import Leaves, NeedsAlgebraError, same
-from stages.rewards.notation import STOP_WORDS
+from stages.rewards.notation import EMPTY_WORDS, REAL_WORDS, STOP_WORDS
 from stages.rewards.tree import Node
 
 _WORDS = re.compile(r"[^\W\d_]+(?:[ '-][^\W\d_]+)*")
@@ -78,7 +78,8 @@ def by_words(gold: str, answer: str) -> bool | None:
         return True
     if all(_WORDS.fullmatch(text) and (len(text) > 3 or not text.isascii()) for text in (first, second)):
         # Two words, and no product of letters or constant's name: only equal if they are equal.
-        return None if any("\\" in text or "√" in text for text in (gold, answer)) else first == second or None
+        named = not {first, second}.isdisjoint(EMPTY_WORDS | REAL_WORDS) or any("\\" in _letters(text) or "√" in text for text in (gold, answer))
+        return None if named else first == second
     return None
 
 
