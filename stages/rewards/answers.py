@@ -27,6 +27,7 @@ from stages.rewards.tree import (
 )
 
 MAX_READ = 4096  # characters that are parsed
+MAX_CACHED = 256  # characters of an answer whose trees are kept
 _PM = frozenset({"pm"})
 _WRAPPERS = re.compile(
     r"\\(?:text|mbox|hbox|mathrm|textbf|mathbf|textit|textrm|textnormal|emph|operatorname)[a-z]* ?\{([^{}]*)\}"
@@ -57,12 +58,16 @@ def plain_text(text: str) -> str:
     return " ".join(text.casefold().split()).strip(" .,;:!\"'{}")
 
 
-@lru_cache(maxsize=16384)
 def readings(text: str) -> tuple[Node, ...]:
     """What an answer may mean, the likeliest first; a text where it is no mathematics.
 
     `100,200` is a number or else a list; `5 m` is metres or else a product.
     """
+    return _readings(text) if len(text) <= MAX_CACHED else _readings.__wrapped__(text)
+
+
+@lru_cache(maxsize=8192)
+def _readings(text: str) -> tuple[Node, ...]:
     cleaned = clean(text)
     found = [_read(cleaned)]
     if _LIST_COMMA.search(cleaned):
@@ -86,7 +91,7 @@ def _read(cleaned: str, *, list_commas: bool = False, unit_letters: bool = True)
         return based
     try:
         return _measured(parse(cleaned, list_commas=list_commas, unit_letters=unit_letters))
-    except (ReadError, RecursionError):
+    except ReadError:
         return _text(words)
 
 

@@ -12,9 +12,9 @@ from stages.rewards.cursor import END
 from stages.rewards.lexer import Lexer, ReadError, Token
 from stages.rewards.notation import ALIASES, FUNCTIONS, RELATIONS, UNIT_NAMES
 from stages.rewards.tree import Node, add, divide, function, mul, neg, power, symbol, transposed
-from stages.rewards.values import COMMANDS, CONSTANTS, GREEK_NAMES, POINTS, Values
+from stages.rewards.values import COMMANDS, CONSTANTS, GREEK_NAMES, MAX_DEPTH, POINTS, Values
 
-MAX_DEPTH = 40
+MAX_SUFFIXES = 12  # behind one value
 _PRODUCTS = {"*": False, "cdot": False, "times": False, "ast": False, "/": True, "div": True}
 _SETS = {"cup": "union", "cap": "meet", "setminus": "minus", "backslash": "minus", "bigcup": "union"}
 _SCALES = {"C": "celsius", "F": "fahrenheit"}
@@ -251,7 +251,7 @@ class Parser(Values):
 
     def suffixed(self, node: Node) -> Node:
         """A value with the powers, factorials, percents, degrees and units behind it."""
-        while True:
+        for _ in range(MAX_SUFFIXES):
             if self.is_op("^"):
                 node = self.raised(node)
             elif self.is_op("!"):
@@ -272,6 +272,7 @@ class Parser(Values):
                 node = self.unit(node)
             else:
                 return node
+        raise ReadError("too_deep")
 
     def may_have_unit(self, node: Node) -> bool:
         """Whether the word here is the node's unit: any word behind a number, a known unit behind a letter."""
@@ -299,7 +300,11 @@ class Parser(Values):
             return power(base, neg(exponent) if sign == "-" else exponent)
         exponent = self.argument(digit=False)
         if self.is_op("^"):  # 2^3^4 is 2^(3^4)
+            self.depth += 1
+            if self.depth > MAX_DEPTH:
+                raise ReadError("too_deep")
             exponent = self.raised(exponent)
+            self.depth -= 1
         return power(base, exponent)
 
     def unit(self, node: Node) -> Node:

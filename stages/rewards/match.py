@@ -78,7 +78,9 @@ def by_words(gold: str, answer: str) -> bool | None:
         return True
     if all(_WORDS.fullmatch(text) and (len(text) > 3 or not text.isascii()) for text in (first, second)):
         # Two words, and no product of letters or constant's name: only equal if they are equal.
-        named = not {first, second}.isdisjoint(EMPTY_WORDS | REAL_WORDS) or any("\\" in _letters(text) or "√" in text for text in (gold, answer))
+        named = not {first, second}.isdisjoint(EMPTY_WORDS | REAL_WORDS) or any(
+            "\\" in _letters(text) or "√" in text for text in (gold, answer)
+        )
         return None if named else first == second
     return None
 

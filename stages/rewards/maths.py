@@ -24,6 +24,7 @@ from stages.rewards.pool import POOL, WorkerError
 __all__ = ["Comparison", "Value", "compare", "grade", "judge", "read"]
 
 TIMEOUT_S = 2.0  # wall clock of one comparison in a worker
+MAX_CACHED = 512  # characters of gold and answer together
 _QUICK = QuickLeaves()
 
 
@@ -103,8 +104,14 @@ def _canonical(answer: str) -> str:
     return read(answer).text or answer[:MAX_ANSWER]
 
 
-@lru_cache(maxsize=65536)
 def _judged(gold: str, answer: str) -> tuple[str, str]:
+    """As `_compared`, from a cache for answers of usual length: many responses share gold and answer."""
+    cached = len(gold) + len(answer) <= MAX_CACHED
+    return _compared(gold, answer) if cached else _compared.__wrapped__(gold, answer)
+
+
+@lru_cache(maxsize=65536)
+def _compared(gold: str, answer: str) -> tuple[str, str]:
     """Status and reason, or status `algebra` where only the worker could decide."""
     if len(gold) > MAX_ANSWER or not balanced(gold):
         return "unknown", "unparsable_gold"

@@ -35,6 +35,7 @@ CONSTANTS = {
 GREEK_NAMES = frozenset(GREEK.values()) | {"varepsilon", "vartheta", "varphi", "varrho", "ell", "hbar", "varsigma"}
 POINTS = {"angle": "angle", "triangle": "triangle", "measuredangle": "angle"}
 MAX_DETERMINANT = 4
+MAX_DEPTH = 100  # brackets and commands within each other; each takes one or two
 _DOTS = Node("text", name="...")
 _OPERANDS = ("num", "let")
 _OPERATORS = frozenset({"sum", "prod", "int", "iint", "oint", "lim"})
@@ -44,7 +45,14 @@ class Values(Cursor):
     """What stands between operators."""
 
     def primary(self) -> Node:
-        token = self.take()
+        self.depth += 1
+        if self.depth > MAX_DEPTH:
+            raise ReadError("too_deep")
+        node = self.value(self.take())
+        self.depth -= 1
+        return node
+
+    def value(self, token: Token) -> Node:
         if token.kind == "num":
             return self.number(token)
         if token.kind == "let":

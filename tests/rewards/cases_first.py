@@ -865,6 +865,181 @@ First 4, then 5. !~ 4
 4 apples and 5 pears. !~ 4
  !~ 4
 no idea !~ 4
+# sundry
+10:30\text{ a.m.} ~~ 10:30 AM
+10:30 ~~ 10:30\text{ a.m.}
+10:30\text{ p.m.} !~ 10:30\text{ a.m.}
+\log_23 ~~ \frac{\ln 3}{\ln 2}
+f'(x)=2x ~~ 2x
+\frac{dy}{dx}=2x ~~ 2x
+P(X=1)=\frac12 ~~ 0.5
+A\cup B=\{1,2\} ~~ \{1,2\}
+2k\pi+\frac{\pi}{6},k\in\mathbb{Z} ~~ \frac{\pi}{6}+2k\pi, k \in \mathbb{Z}
+\{1,2,\ldots,10\} ~~ \{1, 2, \dots, 10\}
+\sum_{k=1}^{n} k ~~ \sum_{k=1}^n k
+x>0\land x<1 ~~ (0,1)
+\sqrt{2}:1 ~~ \sqrt{2} : 1
+1:2:3 ~~ 2:4:6
+36+18\sqrt{3}\text{ square units} ~~ 36+18\sqrt{3}
+36 + 18\sqrt{3} ~~ 18(2+\sqrt{3})
+1.2\times10^{-3}\text{ mol/L} ~~ 0.0012
+July 4 ~~ \text{July 4}
+4x^2-9 ~~ (2x-3)(2x+3)
+\frac{1}{2}\left(a+b\right) ~~ \frac{a+b}{2}
+x^2+y^2=1,x>0 ~~ x^2+y^2=1, x>0
+3x-4y+5=0\text{ or }x=1 ~~ x=1\text{ or }3x-4y+5=0
+x=1 \text{ or } y=2 !~ x=1
+90^\circ-\alpha ~~ \frac{\pi}{2}-\alpha
+\frac{\pi}{6}\text{ or }\frac{5\pi}{6} ~~ \frac{5\pi}{6},\frac{\pi}{6}
+-\frac{\sqrt{2}}{2}\leq x\leq\frac{\sqrt{2}}{2} ~~ \left[-\frac{\sqrt{2}}{2},\frac{\sqrt{2}}{2}\right]
+\left(\frac{3}{5},\frac{8}{3}\right] ~~ (0.6,\frac83]
+0.\overline{36} ~~ \frac{4}{11}
+\overline{36} !~ 35
+\frac{243}{625} ~~ 0.3888
+\frac{243}{625} !~ 0.389
+14\pi ~~ 14 \pi
+5.4 \text{ cents} ~~ 5.4
+\text{5.4 cents} ~~ 5.4
+\text{6 inches} ~~ 6
+18\text{ is the answer} !~ 19
+(-\infty, 2) \cup (3, \infty) ~~ (-\infty,2)\cup(3,\infty)
+\text{Cannot be determined} ~~ cannot be determined
+\text{I and III} ~~ I and III
+I, III ~~ \text{I and III}
+\text{II only} ~~ II only
+1+\frac{1}{1+\frac{1}{2}} ~~ \frac{5}{3}
+\frac{3\sqrt{3}}{4} ~~ 3\frac{\sqrt{3}}{4}
+\sqrt{\frac{2}{3}} ~~ \frac{\sqrt{6}}{3}
+(6,31,-1) ~~ (6, 31, -1)
+x^4-2x^2+1 ~~ (x^2-1)^2
+10,\!080 ~~ 10080
+\dfrac{9}{7} ~~ \frac{9}{7}
+3 : 2 ~~ \frac{3}{2}
+6\text{ and }8 ~~ 6, 8
+-6, 8 !~ 6,8
+\frac{4}{3}\pi ~~ \frac{4\pi}{3}
+1\,000\,000 ~~ 10^6
+x\in(-\infty,-1]\cup[1,\infty) ~~ |x|\ge1
+|x|<2 ~~ (-2,2)
+x^2=4 ~~ x^2-4=0
+5! ~~ 5\cdot4\cdot3\cdot2\cdot1
+\frac{7!}{3!4!} ~~ 35
+{}^{5}C_{2} !~ 11
+\cos^{-1}\left(\frac{1}{2}\right) ~~ \frac{\pi}{3}
+\cosh(0) ~~ 1
+\text{DNE} ~~ dne
+[2,5) ~~ 2\le x<5
+\{2\} ~~ 2
+x \in \{2\} ~~ x=2
+2 \text{ or more} !~ 2
+at least 2 !~ 3
+2+ !~ 2
+1.0 \times 10^2 ~~ 100
+\left\lfloor x\right\rfloor ~~ \lfloor x \rfloor
+y = |x| ~~ |x|
+\tfrac{1}{\sqrt 2} ~~ \frac{\sqrt{2}}{2}
+a = 1, b = -2, c = 3 ~~ c=3,b=-2,a=1
+(a, b, c) = (1,-2,3) ~~ (1,-2,3)
+\theta = \frac{\pi}{4} ~~ \pi/4
+\theta = 45^\circ ~~ \frac{\pi}{4}
+n = 2k+1 ~~ 2k + 1
+6x^2 + 11x - 10 ~~ (2x+5)(3x-2)
+\pi-3 !~ 0.14
+(x+1)(x+2)(x+3)(x+4) ~~ x^4+10x^3+35x^2+50x+24
+\frac{1}{(n+1)(n+2)} ~~ \frac{1}{n+1}-\frac{1}{n+2}
+\frac{2^{n}-1}{2^{n}} ~~ 1-\frac{1}{2^n}
+1-2^{-n} ~~ 1-\left(\frac12\right)^n
+\frac{\ln 2}{\ln 10} ~~ \log_{10}2
+2\cos^2\frac{x}{2} ~~ 1+\cos x
+\sin 15^\circ ~~ \frac{\sqrt{6}-\sqrt{2}}{4}
+\tan\frac{\pi}{8} ~~ \sqrt{2}-1
+\cos 36^\circ ~~ \frac{1+\sqrt{5}}{4}
+\sqrt[3]{2+\sqrt{5}}+\sqrt[3]{2-\sqrt{5}} ~~ 1
+e^{x+\ln 2} ~~ 2e^x
+\ln\sqrt{x} ~~ \frac{1}{2}\ln x
+\sin 3x ~~ 3\sin x-4\sin^3x
+\arctan 2+\arctan 3 ~~ \frac{3\pi}{4}
+\arctan 2+\arctan 3 !~ -\frac{\pi}{4}
+a^{2}-b^{2} ~~ (a-b)(a+b)
+\frac{a^3-b^3}{a-b} ~~ a^2+ab+b^2
+\sqrt{a^2b} !~ a\sqrt b+1
+\frac{1}{1+\frac{1}{x}} ~~ \frac{x}{x+1}
+\infty ~~ \text{infinity}
++\infty ~~ \infty
+\text{none} ~~ None
+-\infty<x<\infty ~~ \mathbb{R}
+\$12.50\text{ per hour} ~~ 12.5
+\text{approximately }5 !~ 6
+5\text{ km}^2 ~~ 5
+5\text{ km}^2 !~ 5\text{ m}^2
+1 hour 30 minutes ~~ 90 minutes
+5 feet 3 inches ~~ 63 inches
+(k\in\mathbb{Z}) !~ k
+\frac{\pi}{6}+2k\pi(k\in\mathbb{Z}) ~~ \frac{\pi}{6}+2k\pi,k\in\mathbb{Z}
+\text{Answer: }5 ~~ 5
+\text{The answer is }5 ~~ 5
+\approx 3.14 ~~ 3.14
+log2(8) ~~ 3
+\frac12\text{ or }0.5 ~~ 0.5
+1e4000 !~ 1e3999
+1e4000 ~~ 10^{4000}
+\frac{dy}{dx}=2x ~~ 2x
+\log 8/\log 2 ~~ 3
+30^\circ 15' !~ 30
+# response: words
+Answer: She sold 48/2 = 24 clips in May. Altogether 48+24 = 72 clips. ~~ 72
+A: She sold 24 clips in May. 48+24 = 72 clips. The answer is 72. ~~ 72
+The answer is 72 clips. ~~ 72
+Thus she sold a total of 72 clips in April and May. ~~ 72
+<think>\nhmm\n</think>\n\n**Solution**\n\nBlah $x=3$.\n\n**Answer**\n\n\[\n\boxed{\dfrac{3}{4}}\n\] ~~ 0.75
+Therefore, the value is\n\[\n x = \frac{3}{4}.\n\] ~~ 0.75
+The final answer is $\frac{3}{4}$. ~~ 0.75
+so the answer is $\boxed{\text{(C)}\ 12}$ ~~ C
+The correct answer is **C**. ~~ C
+The correct answer is C. 12 apples ~~ C
+**Answer: C** ~~ C
+Answer: (C) 12 ~~ C
+Final answer: $(2, 3)$ ~~ (2,3)
+The answer is $x = 2$ or $x = 3$. ~~ 2,3
+the answer is $2$ and $3$ ~~ 2,3
+The answer is \boxed{}. !~ 5
+There are 12 eggs. 12 - 5 = 7. ~~ 7
+There are 12 eggs. 12 - 5 = 7. !~ 5
+It's 7:30 pm. !~ 7:30
+The price went from $5 to $10. ~~ 10
+总共有 72 个苹果。 ~~ 72
+一共72个 ~~ 72
+所以最终答案是：**72** ~~ 72
+答案：B ~~ B
+答案应为 \(\frac{1}{2}\)。 ~~ 1/2
+The answer is -\frac{1}{2}. ~~ -0.5
+The answer is: \n\n 42 ~~ 42
+The answer is 42.\n\nLet me know if you need 2 more examples! ~~ 42
+\boxed{42}\n\nNote: 43 is wrong. ~~ 42
+<answer>42</answer> trailing ~~ 42
+<answer>The total is 42</answer> ~~ 42
+<answer>\boxed{42}</answer> ~~ 42
+<think>...</think>\n<answer>\n\[42\]\n</answer> ~~ 42
+$\boxed{3}$ or $\boxed{4}$ ~~ 4
+My answer is 12 dollars ~~ 12
+answer 42 ~~ 42
+Result: 42 ~~ 42
+x = 42 ~~ 42
+= 42 ~~ 42
+$$x=\boxed{42}$$ cm ~~ 42
+\boxed{42 \text{ cm}} ~~ 42
+\boxed{\$42} ~~ 42
+\boxed{42\%} ~~ 42\%
+\boxed{\left\{ 1, 2 \right\}} ~~ \{1,2\}
+The answer is 3 + 4 = 7 ~~ 7
+The answer is 2/3 of a cup. ~~ 2/3
+The answer is 50 percent. ~~ 50\%
+The answer is $1,234.56. ~~ 1234.56
+The answer is approximately 3.14. ~~ 3.14
+The answer is about 3.14 ~~ 3.14
+Answer is $5$ ~~ 5
+the answer is five !~ 5
+The answer is 10 - but wait, it is 12. !~ 10
 """
 
 

@@ -65,5 +65,5 @@ def test_any_pair_of_answers_gets_a_verdict(gold: str, answer: str) -> None:
     verdict = judge(gold, answer)
     assert verdict.status in ("correct", "wrong", "unknown")
     assert judge(gold, gold).status != "wrong"
-    maths._judged.cache_clear()
+    maths._compared.cache_clear()
     assert judge(gold, answer) == verdict

@@ -254,7 +254,7 @@ def test_a_stuck_worker_is_killed_and_others_are_unaffected(workers: Pool) -> No
 
 
 def test_a_timeout_is_unknown_and_never_rewarded() -> None:
-    maths._judged.cache_clear()
+    maths._compared.cache_clear()
     verdict = judge(*ALGEBRA, timeout_s=0.0)
     assert (verdict.status, verdict.reason, verdict.reward) == ("unknown", "timeout", 0.0)
     assert judge(*ALGEBRA)
@@ -367,6 +367,6 @@ def test_the_callers_signals_are_left_alone() -> None:
 def test_verdicts_do_not_depend_on_the_order_or_on_caches() -> None:
     rows = [(response, gold) for rows in TABLES.values() for response, gold, _ in rows]
     first = [grade(*row) for row in rows]
-    for cached in (maths._judged, maths._by_worker):
+    for cached in (maths._compared, maths._by_worker):
         cached.cache_clear()
     assert first[::-1] == [grade(*row) for row in reversed(rows)]
