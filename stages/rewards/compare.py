@@ -246,7 +246,12 @@ def _same_ratio(left: Node, right: Node, leaves: Leaves) -> bool:
 
 def _same_measured(gold: Node, answer: Node, leaves: Leaves) -> bool:
     """Values with a percent sign, degrees or a unit."""
+    gold, answer = _without_words(gold), _without_words(answer)
     kinds = {gold.kind, answer.kind}
+    if kinds.isdisjoint(_MEASURES):
+        return same(gold, answer, leaves)
+    if kinds == {"percent", "unit"}:
+        return False
     if "percent" in kinds:
         return _same_percent(gold, answer, leaves)
     if "deg" in kinds and not (kinds & {"unit"} and not _is_angle(gold, answer)):
@@ -259,6 +264,13 @@ def _same_measured(gold: Node, answer: Node, leaves: Leaves) -> bool:
     return same(left, right, leaves)
 
 
+def _without_words(node: Node) -> Node:
+    """The value without a unit that isn't in the tables, such as `apples` or, behind a percent sign, `of them`."""
+    if node.kind == "unit" and (measure(node.name) is None or node.args[0].kind in ("percent", "deg")):
+        return node.args[0]
+    return node
+
+
 def _is_angle(*nodes: Node) -> bool:
     return all(node.kind == "deg" or (measure(node.name) or ("", 0))[0] in ("angle", "radian") for node in nodes)
 
@@ -269,7 +281,7 @@ def _same_percent(gold: Node, answer: Node, leaves: Leaves) -> bool:
     That is where the gold carries the sign, or where it is a bare number of at least 1: 50% is then accepted for
     50, but 0.5% not for 0.5, which is 50%.
     """
-    left, right = (node.args[0] if node.kind in ("percent", "unit") else node for node in (gold, answer))
+    left, right = (node.args[0] if node.kind == "percent" else node for node in (gold, answer))
     if gold.kind == answer.kind:
         return same(left, right, leaves)
     hundredth = num(Fraction(1, 100))
