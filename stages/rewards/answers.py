@@ -5,18 +5,41 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import lru_cache
 
+from stages.rewards.cleaning import clean
 from stages.rewards.grammar import parse
-from stages.rewards.lexer import ReadError, clean
+from stages.rewards.lexer import ReadError
 from stages.rewards.notation import EMPTY_WORDS, MULTIPLIERS, NO_UNIT, REAL_WORDS, UNIT_NAMES, UNITS
-from stages.rewards.tree import EMPTY, MINUS_ONE, ONE, REALS, Node, contains, mul, num, substitute
+from stages.rewards.tree import (
+    EMPTY,
+    INFINITY,
+    MINUS_INFINITY,
+    MINUS_ONE,
+    ONE,
+    REALS,
+    Node,
+    add,
+    contains,
+    key,
+    mul,
+    num,
+    substitute,
+    symbol,
+)
 
 MAX_READ = 4096  # characters that are parsed
+MAX_CACHED = 256  # characters of an answer whose trees are kept
 _PM = frozenset({"pm"})
-_WRAPPERS = re.compile(r"\\(?:text|mbox|hbox|mathrm|textbf|mathbf|textit|textrm|textnormal|emph|operatorname)[a-z]* ?\{([^{}]*)\}")
-_BASE_NAMES = "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
+_WRAPPERS = re.compile(
+    r"\\(?:text|mbox|hbox|mathrm|textbf|mathbf|textit|textrm|textnormal|emph|operatorname)[a-z]* ?\{([^{}]*)\}"
+)
+_BASE_NAMES = (
+    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen".split()
+)
 _BASED = re.compile(
     r"\(?([0-9A-Z]+)\)?_ ?\{?(?:\\(?:text|mathrm|mbox) ?\{)? ?([0-9]{1,2}|" + "|".join(_BASE_NAMES[2:]) + r") ?\}?\}?"
 )
+_DERIVATIVE = re.compile(r"mul:\(d;pow:\(mul:\(d;([a-z])\);-1/1\);([a-z])\)")
+_TIGHT = re.compile(r" *([^\w ]) *")
 _LIST_COMMA = re.compile(r"[0-9],[0-9]{3}(?![0-9])")
 _UNIT_LETTER = re.compile(r"[0-9}](?: |~|\\,|\\ )+[msghlLNJWV]\b")
 
@@ -35,12 +58,16 @@ def plain_text(text: str) -> str:
     return " ".join(text.casefold().split()).strip(" .,;:!\"'{}")
 
 
-@lru_cache(maxsize=16384)
 def readings(text: str) -> tuple[Node, ...]:
     """What an answer may mean, the likeliest first; a text where it is no mathematics.
 
     `100,200` is a number or else a list; `5 m` is metres or else a product.
     """
+    return _readings(text) if len(text) <= MAX_CACHED else _readings.__wrapped__(text)
+
+
+@lru_cache(maxsize=8192)
+def _readings(text: str) -> tuple[Node, ...]:
     cleaned = clean(text)
     found = [_read(cleaned)]
     if _LIST_COMMA.search(cleaned):
@@ -56,14 +83,21 @@ def _read(cleaned: str, *, list_commas: bool = False, unit_letters: bool = True)
         return EMPTY
     if words in REAL_WORDS:
         return REALS
+    if words in ("infinity", "positive infinity", "negative infinity"):
+        return MINUS_INFINITY if words[0] == "n" else INFINITY
     if len(cleaned) > MAX_READ:
-        return Node("text", name=words)
+        return _text(words)
     if based := _based(cleaned):
         return based
     try:
         return _measured(parse(cleaned, list_commas=list_commas, unit_letters=unit_letters))
-    except (ReadError, RecursionError):
-        return Node("text", name=words)
+    except ReadError:
+        return _text(words)
+
+
+def _text(words: str) -> Node:
+    """Words, or notation that isn't read, for comparison as they stand."""
+    return Node("text", name=_TIGHT.sub(r"\1", words))
 
 
 def _based(text: str) -> Node | None:
@@ -89,6 +123,8 @@ def _measured(node: Node) -> Node:
     """
     if node.kind in ("list", "set", "seq", "rel"):
         return Node(node.kind, tuple(_measured(arg) for arg in node.args), node.name)
+    if node.kind == "compound":
+        return _compound([_measured(arg) for arg in node.args])
     if node.kind != "unit":
         return node
     value, words = node.args[0], node.name.casefold().replace("-", " ").split()
@@ -103,6 +139,20 @@ def _measured(node: Node) -> Node:
     if not NO_UNIT.isdisjoint(words) and words[-1] != "squared" and words[-1] != "cubed":
         raise ReadError("unit")
     return Node("unit", (value,), " ".join(words))
+
+
+def _compound(parts: list[Node]) -> Node:
+    """5 feet 3 inches as inches.
+
+    Raises:
+        ReadError: units of different dimensions, or unknown ones.
+    """
+    known = [measure(part.name) if part.kind == "unit" else None for part in parts]
+    sizes = [one for one in known if one is not None]
+    if len(sizes) < len(parts) or len({dimension for dimension, _ in sizes}) != 1:
+        raise ReadError("unit")
+    terms = [mul(part.args[0], num(size / sizes[-1][1])) for part, (_, size) in zip(parts, sizes, strict=True)]
+    return Node("unit", (add(*terms),), parts[-1].name)
 
 
 @lru_cache(maxsize=1024)
@@ -159,7 +209,9 @@ def view(node: Node) -> View:
     if node.kind == "list":
         return _list_view(node)
     if node.kind == "set" and node.args:
-        return View(kind="values", values=tuple(alternative for arg in node.args for alternative in expanded(arg)), exact=True)
+        return View(
+            kind="values", values=tuple(alternative for arg in node.args for alternative in expanded(arg)), exact=True
+        )
     if node.kind == "rel":
         return _relation_view(node)
     alternatives = expanded(node)
@@ -212,9 +264,9 @@ def _relation_view(node: Node) -> View:
             return View(kind="assigned", values=last.args, names=tuple(_name(arg) for arg in first.args))
     names = [name for term in terms if (name := _name(term))]
     if names and len(names) == len(terms) - 1 and not _name(last):  # m = n = 11
-        alternatives = expanded(last)
         if len(names) == 1:
-            return View(kind="one" if len(alternatives) == 1 else "values", values=alternatives, names=(names[0],))
+            inner = view(last)
+            return View(kind=inner.kind, values=inner.values, names=(names[0],), exact=inner.exact)
         return View(kind="assigned", values=(last,) * len(names), names=tuple(names))
     if len(terms) == 2 and _name(first):
         return View(kind="one", values=(last,), names=(_name(first),))
@@ -231,8 +283,19 @@ def _name(node: Node) -> str:
         return node.name
     if node.kind == "text" and not node.name.startswith("\\"):
         return node.name.casefold()
-    if node.kind == "mul" and len(node.args) <= 4 and all(arg.kind == "sym" and arg.name.isupper() for arg in node.args):
+    if (
+        node.kind == "mul"
+        and len(node.args) <= 4
+        and all(arg.kind == "sym" and arg.name.isupper() for arg in node.args)
+    ):
         return "".join(arg.name for arg in node.args)
+    if node.kind == "mul" and len(node.args) == 2 and all(arg.kind == "sym" for arg in node.args):
+        angles = [arg.name for arg in node.args if arg.name.startswith("angle")]  # the measure m of an angle
+        return angles[0] if len(angles) == 1 and symbol("m") in node.args else ""
     if node.kind == "fn" and node.name == "abs":
         return _name(node.args[0])
+    if node.kind in ("union", "meet") and all(arg.kind == "sym" for arg in node.args):
+        return {"union": " cup ", "meet": " cap "}[node.kind].join(arg.name for arg in node.args)
+    if node.kind == "mul" and (found := _DERIVATIVE.fullmatch(key(node))):
+        return f"d{found[2]}/d{found[1]}"
     return ""

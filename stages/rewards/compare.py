@@ -79,10 +79,8 @@ def same(gold: Node, answer: Node, leaves: Leaves) -> bool:
         return _same_chain(expected, got, leaves)
     if "assigned" in (expected.kind, got.kind):
         return _same_assigned(expected, got, leaves)
-    if not _names_agree(expected.name, got.name) and not (
-        len(expected.values) == len(got.values) == 1 and _definitions_agree(gold, answer, leaves)
-    ):
-        return False
+    if not _names_agree(expected.name, got.name):
+        return gold.kind == answer.kind == "rel" and _same_relation(gold, answer, leaves)
     if expected.kind == "values" and got.kind == "values":
         return _same_values(expected, got, leaves)
     if "values" in (expected.kind, got.kind):
@@ -96,10 +94,6 @@ def _names_agree(first: str, second: str) -> bool:
         return True
     first, second = (name.replace(" ", "").partition("_")[0] for name in (first, second))
     return first == second or ("(" in first and second == "y") or ("(" in second and first == "y")
-
-
-def _definitions_agree(gold: Node, answer: Node, leaves: Leaves) -> bool:
-    return gold.kind == answer.kind == "rel" and _same_relation(gold, answer, leaves)
 
 
 def _same_chain(expected: View, got: View, leaves: Leaves) -> bool:
@@ -170,11 +164,12 @@ def _same_mixed(expected: View, got: View, leaves: Leaves) -> bool:
     many, one = (expected, got) if expected.kind == "values" else (got, expected)
     single = one.values[0]
     if single.kind == "seq":
-        return many.listed and _pairwise(many.values, single.args, leaves)
+        brackets = single.name == "()" or (single.name == "[]" and len(single.args) > 2)
+        return brackets and many.listed and _pairwise(many.values, single.args, leaves)
     if single.kind == "matrix":
         return many.listed and _pairwise(many.values, _column(single), leaves)
     distinct = _distinct(list(many.values), leaves)
-    if len(distinct) == 1 and (many.exact or len(many.values) == 1):
+    if len(distinct) == 1 and (not many.listed or len(many.values) == 1):
         return same(distinct[0], single, leaves)
     if single.kind in _SET_KINDS and many.exact:
         return _same_sets(Node("set", many.values), single, leaves)
@@ -190,10 +185,10 @@ def _same_one(expected: View, got: View, gold: Node, answer: Node, leaves: Leave
     left, right = expected.values[0], got.values[0]
     if left.kind == right.kind == "rel":
         return _same_sets(left, right, leaves) or _same_relation(left, right, leaves)
-    if "rel" in (left.kind, right.kind) and gold.kind == answer.kind == "rel":
-        return _same_relation(gold, answer, leaves)
     if left.kind in _SET_KINDS or right.kind in _SET_KINDS:
-        return _same_sets(left, right, leaves) or _same_lists(left, right, leaves)
+        if _same_sets(left, right, leaves) or _same_lists(left, right, leaves):
+            return True
+        return gold.kind == answer.kind == "rel" and _same_relation(gold, answer, leaves)
     if left.kind in _MEASURES or right.kind in _MEASURES:
         return _same_measured(left, right, leaves)
     shapes = {left.kind, right.kind} & (SHAPES | {"row"})
@@ -219,7 +214,7 @@ def _same_sets(left: Node, right: Node, leaves: Leaves) -> bool:
 
 def _same_shape(left: Node, right: Node, leaves: Leaves) -> bool:
     if left.kind == right.kind == "text":
-        return left.name == right.name
+        return left.name == right.name and _pairwise(left.args, right.args, leaves)
     if left.kind == right.kind == "seq":
         alike = left.name == right.name or (len(left.args) > 2 and {left.name, right.name} == {"()", "[]"})
         return alike and _pairwise(left.args, right.args, leaves)
@@ -251,7 +246,12 @@ def _same_ratio(left: Node, right: Node, leaves: Leaves) -> bool:
 
 def _same_measured(gold: Node, answer: Node, leaves: Leaves) -> bool:
     """Values with a percent sign, degrees or a unit."""
+    gold, answer = _without_words(gold), _without_words(answer)
     kinds = {gold.kind, answer.kind}
+    if kinds.isdisjoint(_MEASURES):
+        return same(gold, answer, leaves)
+    if kinds == {"percent", "unit"}:
+        return False
     if "percent" in kinds:
         return _same_percent(gold, answer, leaves)
     if "deg" in kinds and not (kinds & {"unit"} and not _is_angle(gold, answer)):
@@ -264,6 +264,13 @@ def _same_measured(gold: Node, answer: Node, leaves: Leaves) -> bool:
     return same(left, right, leaves)
 
 
+def _without_words(node: Node) -> Node:
+    """The value without a unit that isn't in the tables, such as `apples` or, behind a percent sign, `of them`."""
+    if node.kind == "unit" and (measure(node.name) is None or node.args[0].kind in ("percent", "deg")):
+        return node.args[0]
+    return node
+
+
 def _is_angle(*nodes: Node) -> bool:
     return all(node.kind == "deg" or (measure(node.name) or ("", 0))[0] in ("angle", "radian") for node in nodes)
 
@@ -274,7 +281,7 @@ def _same_percent(gold: Node, answer: Node, leaves: Leaves) -> bool:
     That is where the gold carries the sign, or where it is a bare number of at least 1: 50% is then accepted for
     50, but 0.5% not for 0.5, which is 50%.
     """
-    left, right = (node.args[0] if node.kind in ("percent", "unit") else node for node in (gold, answer))
+    left, right = (node.args[0] if node.kind == "percent" else node for node in (gold, answer))
     if gold.kind == answer.kind:
         return same(left, right, leaves)
     hundredth = num(Fraction(1, 100))

@@ -241,14 +241,17 @@ def _square_root(node: Node, base: Node, atoms: set[str]) -> tuple[Polynomial, P
 
 def _square_free(value: int) -> tuple[int, int]:
     """(a, b) with value = a^2 b, b without square factors up to 10^12."""
-    outside, divisor = 1, 2
-    while divisor * divisor * divisor <= value and divisor < 10_001:
+    outside, inside, divisor = 1, 1, 2
+    while divisor * divisor * divisor <= value:
         while value % (divisor * divisor) == 0:
             value //= divisor * divisor
             outside *= divisor
+        if value % divisor == 0:
+            value //= divisor
+            inside *= divisor
         divisor += 1
-    found = math.isqrt(value)
-    return (outside * found, 1) if found * found == value else (outside, value)
+    found = math.isqrt(value)  # what is left is a prime, its square, or two primes
+    return (outside * found, inside) if found * found == value else (outside, inside * value)
 
 
 def _sum(left: Polynomial, right: Polynomial) -> Polynomial:

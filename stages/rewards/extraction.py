@@ -6,6 +6,8 @@ template does; `find_answer` also reads what models say in words ("the answer is
 """
 
 import re
+from collections import deque
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from stages.contract.transcript import ANSWER, END_ANSWER, END_THINK, THINK
@@ -41,8 +43,8 @@ def final_answer(response: str) -> Extraction:
     '5'
     >>> final_answer(r"<think>6</think>So it is \boxed{\frac{1}{2}}.").answer
     '\\frac{1}{2}'
-    >>> final_answer(r"\boxed{5} no, \boxed{6"), final_answer("5").reason
-    (Extraction(answer=None, reason='bad_format'), 'no_answer')
+    >>> final_answer(r"\boxed{5} no, \boxed{6").reason, final_answer("5").reason
+    ('bad_format', 'no_answer')
     """
     if len(response) > MAX_RESPONSE:
         return BAD_FORMAT
@@ -102,11 +104,11 @@ def _checked(text: str) -> Extraction:
 
 MAX_TAIL = 20_000  # characters at the end in which spoken answers are looked for
 MAX_SPOKEN = 400  # of an answer in a sentence
-_KEYWORD = re.compile(
-    r"(?:final|correct|right)? ?answers?(?: choice| option)?\b|答案|最终答案|故选|应选|选择|respuesta|r[eé]ponse|antwort|resposta|"
-    r"risposta|ответ|答え|정답|result is\b",
-    re.IGNORECASE,
+_KEYWORDS = (
+    *("answer", "correct option", "correct choice", "right option", "答案", "故选", "应选", "选择", "respuesta"),
+    *("réponse", "reponse", "antwort", "resposta", "risposta", "ответ", "答え", "정답"),
 )
+_KEYWORD_END = re.compile(r"s?(?: choice| option)?\b")
 _LINK = re.compile(
     r"[*_ \t]*(?:(?:to|for|of)\b[^.\n:=]{1,60}?)?[*_ \t]*(?:final\b|correcta?\b)?[*_ \t]*"
     r"(?::|=|：|\bis\b|\bare\b|\bequals?\b|\bwould be\b|\bshould be\b|\bmust be\b|是|为|選|\bes\b|\best\b|\bist\b|\blautet\b|\bé\b|\bè\b|は|은)"
@@ -115,8 +117,13 @@ _LINK = re.compile(
 _HEADING = re.compile(r"[*_#: \t]*\n\s*")
 _CHOSEN = ("故选", "应选", "选择")
 _FORMULA = re.compile(r"\$\$([^$]{1,400})\$\$|\$([^$\n]{1,400})\$|\\\(([^\n]{1,400}?)\\\)|\\\[([^$]{1,400}?)\\\]")
-_NUMBER = re.compile(r"(?:(?<![\w)}.])-)?[$€£]?(?:[0-9][0-9,]*(?:\.[0-9]+)?|\.[0-9]+)(?:/[0-9]+)?(?: ?%)?")
-_SENTENCE = re.compile(r"[.!?](?=\s|$|\*)|[。！？\n]|,? (?:because|since|as|which|so that|where)\b|; |, (?:so|and thus|hence)\b")
+_NUMBER = re.compile(
+    r"(?:(?<![\w)}.])-)?(?<![A-Za-z0-9_])[$€£]?(?:(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]+)?|\.[0-9]+)(?:/[0-9]+)?(?: ?%)?"
+)
+_SENTENCE = re.compile(
+    r"[.!?](?=\s|$|\*)|[。！？\n]|,? (?:because|since|as|which|so that|where)\b|; |, (?:so|and thus|hence)\b"
+)
+_AND = re.compile(r"\s*(?:,\s*and|,|;|and|or)\s*")
 _JOINT = re.compile(r"[$\s.]*(?:,|;|and|or|,\s*and)?[$\s]*")
 
 
@@ -152,7 +159,8 @@ def find_answer(response: str, *, last_number: bool = True) -> Extraction:
         return _checked(lines[0]) if lines else BAD_FORMAT
     spoken = _spoken(after[-MAX_TAIL:])
     if spoken:
-        return Extraction(answer=spoken)
+        value = _last_value(after[-MAX_TAIL:]) if last_number and is_sentence(spoken) else ""
+        return Extraction(answer=spoken, others=(value,) if value else (), bare=True)
     return _bare(after.strip(), last_number=last_number)
 
 
@@ -195,10 +203,14 @@ def _box_at(text: str, start: int) -> Extraction:
 def _spoken(text: str) -> str:
     """What follows the last announcement of an answer; empty if there is none."""
     answer = ""
-    for found in _KEYWORD.finditer(text):
-        link = _LINK.match(text, found.end()) or _HEADING.match(text, found.end())
-        if not link and found[0] in _CHOSEN:
-            said = _statement(text[found.end() : found.end() + MAX_SPOKEN])
+    lowered = text.lower()
+    lowered = lowered if len(lowered) == len(text) else text  # a few letters change their length
+    for at, keyword in sorted((at, word) for word in _KEYWORDS for at in _places(lowered, word)):
+        ending = _KEYWORD_END.match(lowered, at + len(keyword))
+        end = ending.end() if ending else at + len(keyword)
+        link = _LINK.match(text, end) or _HEADING.match(text, end)
+        if not link and keyword in _CHOSEN:
+            said = _statement(text[end : end + MAX_SPOKEN])
         elif link:
             rest = text[link.end() : link.end() + MAX_SPOKEN]
             heading = _HEADING.match(rest)
@@ -212,13 +224,20 @@ def _spoken(text: str) -> str:
     return answer
 
 
+def _places(text: str, keyword: str) -> Iterator[int]:
+    at = text.find(keyword)
+    while at >= 0:
+        yield at
+        at = text.find(keyword, at + len(keyword))
+
+
 def _statement(rest: str) -> str:
     """The answer at the head of a text: the formula that it begins with, or the words up to the sentence's end."""
     rest = rest.lstrip(" \t*_:：")
     formula = _FORMULA.match(rest)
     if formula:
         end = formula.end()
-        while (joint := _JOINT.match(rest, end)) and (more := _FORMULA.match(rest, joint.end())):
+        while (joint := _AND.match(rest, end)) and (more := _FORMULA.match(rest, joint.end())):
             end = more.end()
         return rest[:end]
     found = _SENTENCE.search(rest)
@@ -231,20 +250,30 @@ def _bare(text: str, *, last_number: bool) -> Extraction:
     last = _last_value(text[-MAX_TAIL:]) if last_number else ""
     if not text:
         return NO_ANSWER
-    if len(text) <= MAX_PLAIN or (len(text) <= MAX_ANSWER and not any(mark in text for mark in "\n.") and " " not in text):
+    if len(text) <= MAX_PLAIN or (
+        len(text) <= MAX_ANSWER and not any(mark in text for mark in "\n.") and " " not in text
+    ):
         return Extraction(answer=text, others=(last,) if last else (), bare=True)
     return Extraction(answer=last, bare=True) if last else NO_ANSWER
 
 
 def _last_value(text: str) -> str:
     """The last formula of a text, or the last number if that comes later."""
-    formula = number = None
-    for formula in _FORMULA.finditer(text):
-        pass
-    for number in _NUMBER.finditer(text, formula.end() if formula else 0):
-        pass
+    formulas = deque(_FORMULA.finditer(text), maxlen=1)
+    formula = formulas.pop() if formulas else None
+    numbers = deque(_NUMBER.finditer(text, formula.end() if formula else 0), maxlen=1)
+    number = numbers.pop() if numbers else None
     if number:
-        return number[0].rstrip(",")
+        return number[0]
     if formula and not (inner := next(group for group in formula.groups() if group)).endswith(" "):
         return inner
     return ""
+
+
+_COMMANDS = re.compile(r"\\[A-Za-z]+(?:\{[A-Za-z ]*\})?|\$[^$]*\$")
+_PLAIN_WORD = re.compile(r"(?<![A-Za-z])(?!(?:or|and|sqrt|sin|cos|tan|log|ln|exp|pi|max|min)\b)[A-Za-z]{2,}")
+
+
+def is_sentence(text: str) -> bool:
+    """Whether plain words stand in a text, outside of commands and formulas."""
+    return bool(_PLAIN_WORD.search(_COMMANDS.sub(" ", text)))

@@ -9,7 +9,6 @@ from fractions import Fraction
 from typing import NamedTuple
 
 from stages.rewards.notation import (
-    CHARACTERS,
     DECORATIONS,
     FONTS,
     IGNORED,
@@ -17,8 +16,6 @@ from stages.rewards.notation import (
     SHORT_UNITS,
     SKIPPED_ARGUMENT,
     SPACED_UNITS,
-    SUBSCRIPTS,
-    SUPERSCRIPTS,
 )
 
 MAX_DIGITS = 4096
@@ -50,7 +47,9 @@ _NUMBER = re.compile(
     r"|(?P<plain>[0-9]+(?![0-9])|(?=\.[0-9]))"
 )
 _DECIMALS = re.compile(r"\.(?P<digits>[0-9]*)")
-_REPEATING = re.compile(r"\\(?:overline|bar|dot) ?(?:\{(?P<many>[0-9]{1,50})\}|(?P<one>[0-9]))|\((?P<paren>[0-9]{1,50})\)")
+_REPEATING = re.compile(
+    r"\\(?:overline|bar|dot) ?(?:\{(?P<many>[0-9]{1,50})\}|(?P<one>[0-9]))|\((?P<paren>[0-9]{1,50})\)"
+)
 _DOTS = re.compile(r" ?(?:\\[lc]?dots[cb]?|\.\.\.)")
 _SCIENTIFIC = re.compile(r"[eE](?P<exponent>[+-]?[0-9]{1,6})(?![0-9.])")
 _COMMAND = re.compile(r"\\([A-Za-z]+)\*?")
@@ -58,7 +57,9 @@ _LETTERS = re.compile(r"[^\W\d_]+")
 _ENVIRONMENT = re.compile(r" ?\{ ?([a-zA-Z]+)\*? ?\}")
 _COLUMNS = re.compile(r" ?(?:\[[a-z]\])? ?\{[lcr|@{} .\-]*\}")
 _SIGNS = re.compile(r"\*\*|<=|>=|!=|==|->|=>|:=|[-+*/^_=<>()\[\]{}|!%:'&]|\\[{}|]")
-_INLINE = re.compile(r"[\d.,/+\-\s%$]+|\(?[^\W\d_]\)?|[^\W\d_]?[\d.,/+\-=^\\{}()\[\]%\s]+|.*[\\^=<>+].*")
+_INLINE = re.compile(r"[$+\-.]*\d|[\d.,/+\-\s%$]+$|\(?[^\W\d_]\)?$|.*[\\^=<>+]")
+_UNIT_WORD = r"(?:[A-Za-z]{2,}|[msghlLNJWV])(?:\^?\{?[0-9]\}?)?"
+_UNIT = re.compile(rf"{_UNIT_WORD}(?: ?/ ?{_UNIT_WORD})*")
 _DELIMITERS = {
     "lbrace": "\\{", "rbrace": "\\}", "lbrack": "[", "rbrack": "]", "lparen": "(", "rparen": ")", "langle": "<<",
     "rangle": ">>", "lvert": "|", "rvert": "|", "vert": "|", "lVert": "|", "rVert": "|", "Vert": "|",
@@ -66,40 +67,8 @@ _DELIMITERS = {
 }  # fmt: skip
 OPENING = frozenset(("(", "[", "\\{", "<<"))
 CLOSING = frozenset((")", "]", "\\}", ">>"))
-_RAISED = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
-_LOWERED = re.compile(f"[{''.join(SUBSCRIPTS)}]+")
-_PLAIN_RAISED, _PLAIN_LOWERED = str.maketrans(SUPERSCRIPTS), str.maketrans(SUBSCRIPTS)
+_JOINTS = {"land": "and", "wedge": "and", "lor": "or", "vee": "or"}
 _CJK_JOINTS = {"或": "or", "和": "and", "且": "and", "与": "and", "或者": "or"}
-
-
-def clean(text: str) -> str:
-    """The text with one spelling for each character and without what stands around the whole answer."""
-    if not text.isascii():
-        text = _RAISED.sub(lambda run: "^{" + run[0].translate(_PLAIN_RAISED) + "}", text)
-        text = _LOWERED.sub(lambda run: "_{" + run[0].translate(_PLAIN_LOWERED) + "}", text)
-        text = text.translate(CHARACTERS)
-    text = text.strip()
-    before = None
-    while text != before:
-        before = text
-        text = _unwrapped(text)
-    return text
-
-
-def _unwrapped(text: str) -> str:
-    """Without one layer of dollars, markdown, delimiters, closing punctuation or surrounding quotes."""
-    for opening, closing in (("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]"), ("**", "**"), ("`", "`"), ('"', '"')):
-        inner = text[len(opening) : len(text) - len(closing)]
-        whole = len(text) > len(opening) + len(closing) and text.startswith(opening) and text.endswith(closing)
-        if whole and opening not in inner and not (closing == "$" and inner.endswith("\\")):
-            return inner.strip()
-    if text.startswith("**") and text.count("*") == 2 and text.endswith((":", ".")) is False and "**" in text[2:]:
-        return text.replace("**", "").strip()
-    if text.endswith((".", ";", ",", "\\\\")) and not text.endswith(("..", "\\,", "\\;")):
-        return text[: -2 if text.endswith("\\\\") else -1].rstrip()
-    if text.endswith(("\\,", "\\;", "\\ ", "\\!")):
-        return text[:-2].rstrip()
-    return text
 
 
 class Lexer:
@@ -163,7 +132,17 @@ class Lexer:
             self.depth += 1
         elif sign in CLOSING:
             self.depth -= 1
-        named = {"<=": "le", ">=": "ge", "!=": "ne", "==": "=", "->": "to", "=>": "to", ":=": "=", "**": "^", "\\|": "|"}
+        named = {
+            "<=": "le",
+            ">=": "ge",
+            "!=": "ne",
+            "==": "=",
+            "->": "to",
+            "=>": "to",
+            ":=": "=",
+            "**": "^",
+            "\\|": "|",
+        }
         sign = named.get(sign, sign)
         self._put("cmd" if sign.isalpha() else "op", sign)
 
@@ -270,6 +249,8 @@ class Lexer:
             if not inner.isalnum() or len(inner) > 3:
                 raise ReadError("command")
             self._put("let", f"{inner}{name}")
+        elif name in _JOINTS:
+            self._put("sep", _JOINTS[name])
         elif name in ("pounds", "euro", "textdollar"):
             self._put("cur", {"p": "£", "e": "€", "t": "$"}[name[0]])
         else:
@@ -310,7 +291,14 @@ class Lexer:
             return
         if lowered in ("or", "and", ","):
             self._put("sep", lowered)
-        elif name.startswith(("text", "mbox", "hbox", "emph")) and not _INLINE.fullmatch(inner):
+        elif (
+            self._after_value()
+            and not name.startswith(("bold", "operator"))
+            and inner not in PLAIN_NAMES
+            and _UNIT.fullmatch(inner)
+        ):
+            self._put("word", inner)
+        elif name.startswith(("text", "mbox", "hbox", "emph")) and not _INLINE.match(inner):
             joint = next((word for word in ("or", "and") if lowered.startswith(word + " ") and len(lowered) < 8), "")
             if joint:
                 self._put("sep", joint)
@@ -329,7 +317,7 @@ class Lexer:
         if not font:
             self.at += len(run)
         lowered = run.lower()
-        after_value = bool(self.tokens) and (self.tokens[-1].kind == "num" or self.tokens[-1].text in ("}", ")", "]"))
+        after_value = self._after_value()
         if run in _CJK_JOINTS or lowered in ("or", "and"):
             self._put("sep", _CJK_JOINTS.get(run, lowered))
         elif run in PLAIN_NAMES:
@@ -341,6 +329,8 @@ class Lexer:
         elif len(run) > 1 and (name := _leading_function(run)):
             self._put("cmd", name)
             self._put("let", run[-1])
+        elif run[0] >= "\u2e80":
+            self._put("word", run)  # Chinese, Japanese, Korean
         elif len(run) == 1:
             self._put("let", run)
         elif font or len(run) > 3 or not run.isascii() or (len(run) == 3 and _looks_like_word(run, self)):
@@ -349,6 +339,9 @@ class Lexer:
             for letter in run:
                 self._put("let", letter)
                 self.spaced = False
+
+    def _after_value(self) -> bool:
+        return bool(self.tokens) and (self.tokens[-1].kind == "num" or self.tokens[-1].text in ("}", ")", "]", "pi"))
 
     def _ends(self) -> bool:
         return not self.text[self.at :].strip(" .^23{}/") or self.text[self.at :].lstrip().startswith(("/", "^"))

@@ -16,7 +16,7 @@ from functools import lru_cache
 from stages.contract.verdict import Verdict
 from stages.rewards.answers import readings
 from stages.rewards.compare import NeedsAlgebraError, QuickLeaves
-from stages.rewards.extraction import MAX_ANSWER, find_answer, final_answer
+from stages.rewards.extraction import MAX_ANSWER, final_answer, find_answer, is_sentence
 from stages.rewards.match import matches
 from stages.rewards.plain import Comparison, Value, balanced, compare, read
 from stages.rewards.pool import POOL, WorkerError
@@ -24,6 +24,7 @@ from stages.rewards.pool import POOL, WorkerError
 __all__ = ["Comparison", "Value", "compare", "grade", "judge", "read"]
 
 TIMEOUT_S = 2.0  # wall clock of one comparison in a worker
+MAX_CACHED = 512  # characters of gold and answer together
 _QUICK = QuickLeaves()
 
 
@@ -57,7 +58,7 @@ def grade(response: str, gold: str, *, last_number: bool = True, timeout_s: floa
 
 def _is_mathematics(answer: str, *, bare: bool) -> bool:
     """Whether a bare response is itself an answer, so that no number is to be looked for in it."""
-    return bare and len(answer) <= MAX_ANSWER and readings(answer)[0].kind != "text"
+    return bare and len(answer) <= MAX_ANSWER and not is_sentence(answer) and readings(answer)[0].kind != "text"
 
 
 @lru_cache(maxsize=65536)
@@ -103,8 +104,14 @@ def _canonical(answer: str) -> str:
     return read(answer).text or answer[:MAX_ANSWER]
 
 
-@lru_cache(maxsize=65536)
 def _judged(gold: str, answer: str) -> tuple[str, str]:
+    """As `_compared`, from a cache for answers of usual length: many responses share gold and answer."""
+    cached = len(gold) + len(answer) <= MAX_CACHED
+    return _compared(gold, answer) if cached else _compared.__wrapped__(gold, answer)
+
+
+@lru_cache(maxsize=65536)
+def _compared(gold: str, answer: str) -> tuple[str, str]:
     """Status and reason, or status `algebra` where only the worker could decide."""
     if len(gold) > MAX_ANSWER or not balanced(gold):
         return "unknown", "unparsable_gold"

@@ -15,14 +15,14 @@ _SIGNS = (
     "×times ⋅cdot ·cdot ∙cdot ∗cdot •cdot ÷div ∕div ⁄div √sqrt ∛cbrt ∜qdrt ∞infty ≤le ≥ge ≦le ≧ge ⩽le ⩾ge ≠ne "
     "≈approx ≃approx ≡equiv ∈in ∉notin ∪cup ∩cap ∖setminus ∅varnothing ⌀varnothing ±pm ∓mp ℝR ℤZ ℕN ℚQ ℂC ⟨langle "
     "⟩rangle 〈langle 〉rangle ⌊lfloor ⌋rfloor ⌈lceil ⌉rceil …ldots ⋯cdots °degree º degree ∠angle △triangle ∣mid "
-    "∧wedge ∨vee ⇒implies →to ′prime ℃degree ％%"
+    "∧wedge ∨vee ⇒implies →to ℃degree"
 )
 _VULGAR = "½ ⅓ ⅔ ¼ ¾ ⅕ ⅖ ⅗ ⅘ ⅙ ⅚ ⅐ ⅛ ⅜ ⅝ ⅞ ⅑ ⅒"
 
 
 def _character_table() -> dict[int, str]:
     table = {ord(sign): f"\\{name} " for sign, name in GREEK.items()}
-    table |= {ord(entry[0]): f"\\{entry[1:]} " for entry in _SIGNS.split() if len(entry) > 2}
+    table |= {ord(entry[0]): f"\\{entry[1:]} " for entry in _SIGNS.split()}
     table[ord("％")] = "%"
     table |= {code: chr(code - 0xFEE0) for code in range(0xFF01, 0xFF5F)}
     table |= {ord(dash): "-" for dash in "−–—‐‑‒﹣"}
@@ -167,5 +167,7 @@ EMPTY_WORDS = frozenset(
     {"no solution", "no solutions", "empty set", "the empty set", "no real solution", "no real solutions", "无解"}
     | {"空集", "null set", "there is no solution", "there are no solutions"}
 )
-REAL_WORDS = frozenset({"all real numbers", "all reals", "the real numbers", "all real number", "the set of real numbers"})
+REAL_WORDS = frozenset(
+    {"all real numbers", "all reals", "the real numbers", "all real number", "the set of real numbers"}
+)
 STOP_WORDS = frozenset("yes no not the odd one two six ten all red any and or but yet top win".split())

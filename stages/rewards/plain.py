@@ -82,6 +82,8 @@ def read(answer: str) -> Value:
     """
     if len(answer) > MAX_ANSWER:
         return Value(kind="invalid", text="")
+    if answer.isascii() and answer.isdigit() and len(answer) <= MAX_DIGITS:  # most answers
+        return Value(kind="number", text=answer.lstrip("0") or "0", number=Fraction(int(answer)))
     text = _normalise(answer)
     if not text or not balanced(text):
         return Value(kind="invalid", text="")

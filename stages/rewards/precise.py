@@ -16,7 +16,8 @@ from stages.rewards.sampling import OutOfRangeError, evaluate, is_complex, may_b
 from stages.rewards.tree import Node, contains
 
 START_BITS = 300
-MAX_BITS = 40_000
+MAX_BITS = 6_000  # of precision; it tells values apart that differ by 10^-800 of themselves
+MAX_GAMMA_BITS = 1500
 MAX_MAGNITUDE = 20_000  # bits of any value's exponent
 _LOG = frozenset({"log"})
 
@@ -96,6 +97,7 @@ class PreciseArithmetic:
         if name == "binomial":
             if any(value and mpmath.mag(value) > 14 for value in args):
                 raise OutOfRangeError
+            self._gamma_bounds(*args)
             return mpmath.binomial(first, args[1])
         if name not in _FUNCTIONS or len(args) != 1:
             raise UndefinedError
@@ -111,7 +113,13 @@ class PreciseArithmetic:
     def _factorial(self, value: mpmath.mpf) -> mpmath.mpf:
         if value and mpmath.mag(value) > 11:
             raise OutOfRangeError
+        self._gamma_bounds(value)
         return mpmath.factorial(value)
+
+    def _gamma_bounds(self, *values: mpmath.mpf) -> None:
+        """The gamma function of other than integers takes seconds at thousands of bits."""
+        if mp.prec > MAX_GAMMA_BITS and any(value != mpmath.nint(mpmath.re(value)) for value in values):
+            raise OutOfRangeError
 
     def _cut(self, value: mpmath.mpf, largest: int) -> mpmath.mpf:
         """The value, or 0 where it is but the rounding error of terms of the largest magnitude."""
@@ -199,13 +207,19 @@ def _values(left: Node, right: Node, point: Mapping[str, Fraction], log_base: in
             except UndefinedError:
                 return None
             needed = 2 * arithmetic.spread + 200
+            difference = abs(first - second)
+            if difference and mpmath.mag(difference) > arithmetic.high + 120 - bits:
+                return _both_real(first, second), False  # far beyond the errors of the largest value met
             if needed <= bits:
-                real = not isinstance(first, mpmath.mpc) and not isinstance(second, mpmath.mpc)
                 tolerance = mpmath.ldexp(1, arithmetic.spread + 60 - bits)
-                return real, bool(abs(first - second) <= tolerance * max(abs(first), abs(second)))
+                return _both_real(first, second), bool(difference <= tolerance * max(abs(first), abs(second)))
         if needed > MAX_BITS:
             raise OutOfRangeError
         bits = needed + 64
+
+
+def _both_real(first: mpmath.mpf, second: mpmath.mpf) -> bool:
+    return not isinstance(first, mpmath.mpc) and not isinstance(second, mpmath.mpc)
 
 
 def proportional(left: Node, right: Node) -> int:

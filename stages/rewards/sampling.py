@@ -222,7 +222,9 @@ _RECIPROCALS = {"cot": "tan", "sec": "cos", "csc": "sin", "coth": "tanh", "sech"
 _INVERSE_RECIPROCALS = {"arcsec": "arccos", "arccsc": "arcsin"}
 
 
-def float_values(left: Node, right: Node, point: Mapping[str, Fraction], log_base: int) -> tuple[complex, complex, float]:
+def float_values(
+    left: Node, right: Node, point: Mapping[str, Fraction], log_base: int
+) -> tuple[complex, complex, float]:
     """Both values at a point and the largest magnitude on the way to them."""
     arithmetic = FloatArithmetic(log_base)
     at = {name: complex(float(value)) for name, value in point.items()}

@@ -114,7 +114,11 @@ def _membership(node: Node) -> tuple[str, Node | None]:
 
 def _conditions(node: Node, equal: Equal) -> tuple[str, Intervals]:
     """Several relations of one variable: all of them, or, with `or` or where all can't be, any of them."""
-    parts = [as_set(arg, equal) for arg in node.args if not (arg.kind == "rel" and arg.name == "in" and arg.args[1].kind == "text")]
+    parts = [
+        as_set(arg, equal)
+        for arg in node.args
+        if not (arg.kind == "rel" and arg.name == "in" and arg.args[1].kind == "text")
+    ]
     names = {name for name, _ in parts}
     if len(names) != 1 or "" in names:
         raise NotASetError
@@ -148,6 +152,8 @@ def _inequality(operator: str, left: Node, right: Node) -> tuple[str, Intervals]
     """The solutions of a linear inequality in one variable."""
     if operator not in FLIPPED or operator in ("=", "=="):
         raise NotASetError
+    if left.kind == "fn" and left.name == "abs" and not symbols(right) and operator != "!=":
+        return _absolute(operator, left.args[0], right)
     if left.kind == "sym" and not symbols(right):
         name, bound = left.name, right
     elif right.kind == "sym" and not symbols(left):
@@ -161,6 +167,24 @@ def _inequality(operator: str, left: Node, right: Node) -> tuple[str, Intervals]
     if operator[0] == "<":
         return name, (Interval(low=MINUS_INFINITY, high=bound, low_closed=False, high_closed=closed),)
     return name, (Interval(low=bound, high=INFINITY, low_closed=closed, high_closed=False),)
+
+
+def _absolute(operator: str, inner: Node, bound: Node) -> tuple[str, Intervals]:
+    """The solutions of |a x + b| < c, for a positive bound."""
+    if position(bound) <= 0:
+        raise NotASetError
+    name, above = _inequality(operator, inner, bound)
+    _, below = _inequality(FLIPPED[operator], inner, neg(bound))
+    return name, (intersected if operator[0] == "<" else _joined)(above, below, _never)
+
+
+def _joined(left: Intervals, right: Intervals, equal: Equal) -> Intervals:
+    return merged([*left, *right], equal)
+
+
+def _never(left: Node, right: Node) -> bool:
+    """The two bounds of |x| < c differ, for c is positive."""
+    return False
 
 
 def _solved(operator: str, difference: Node) -> tuple[str, Node, str]:
@@ -190,7 +214,11 @@ def _replaced(node: Node, name: str, value: Node) -> Node:
     if node.kind == "sym":
         return value if node.name == name else node
     args = tuple(_replaced(arg, name, value) for arg in node.args)
-    return {"add": add, "mul": mul}[node.kind](*args) if node.kind in ("add", "mul") else Node(node.kind, args, node.name, node.value)
+    return (
+        {"add": add, "mul": mul}[node.kind](*args)
+        if node.kind in ("add", "mul")
+        else Node(node.kind, args, node.name, node.value)
+    )
 
 
 def merged(intervals: list[Interval], equal: Equal) -> Intervals:

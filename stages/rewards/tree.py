@@ -30,7 +30,7 @@ def num(value: Fraction | int) -> Node:
 
 
 ZERO, ONE, TWO, MINUS_ONE, TEN = num(0), num(1), num(2), num(-1), num(10)
-INFINITY, PI, E, I = (Node("const", name=name) for name in ("inf", "pi", "e", "i"))
+INFINITY, PI, E, IMAGINARY = (Node("const", name=name) for name in ("inf", "pi", "e", "i"))
 MINUS_INFINITY = Node("mul", (MINUS_ONE, INFINITY))
 REALS = Node("seq", (MINUS_INFINITY, INFINITY), "()")
 EMPTY = Node("set")
@@ -100,7 +100,8 @@ def root(radicand: Node, degree: Node = TWO) -> Node:
 def key(node: Node) -> str:
     """One text for trees that are equal up to the order of sums, products, unions and sets."""
     if node.kind == "num":
-        return str(node.value)
+        # Hexadecimal: decimal digits cost quadratic time, and Python refuses more than 4,300 of them.
+        return f"{node.value.numerator:x}/{node.value.denominator:x}"
     args = [key(arg) for arg in node.args]
     if node.kind in ("add", "mul", "union", "meet", "set"):
         args.sort()
@@ -137,3 +138,26 @@ def substitute(node: Node, kind: str, replacement: dict[str, Node]) -> Node:
         return node
     rebuilt = {"add": add, "mul": mul}.get(node.kind)
     return rebuilt(*args) if rebuilt else Node(node.kind, args, node.name, node.value)
+
+
+def transposed(node: Node) -> Node:
+    if node.kind == "seq":
+        return Node("matrix", tuple(Node("row", (item,)) for item in node.args))
+    columns = zip(*(row.args for row in node.args), strict=True)
+    return Node("matrix", tuple(Node("row", tuple(column)) for column in columns))
+
+
+def determinant(matrix: Node) -> Node:
+    """The determinant as a sum of products, by the first row."""
+    rows = [row.args for row in matrix.args]
+    return _determinant(rows)
+
+
+def _determinant(rows: list[tuple[Node, ...]]) -> Node:
+    if len(rows) == 1:
+        return rows[0][0]
+    terms = []
+    for column, cell in enumerate(rows[0]):
+        minor = _determinant([row[:column] + row[column + 1 :] for row in rows[1:]])
+        terms.append(mul(cell, minor) if column % 2 == 0 else neg(mul(cell, minor)))
+    return add(*terms)

@@ -24,6 +24,7 @@ def main() -> None:
     from stages.rewards.match import matches
 
     limit_memory()
+    sys.setrecursionlimit(20_000)  # trees are at most as deep as the parser's bounds; the caller's stack may be deep
     answers = sys.stdout.buffer
     _put(answers, READY)
     leaves = AllLeaves()
