@@ -370,3 +370,11 @@ def test_verdicts_do_not_depend_on_the_order_or_on_caches() -> None:
     for cached in (maths._compared, maths._by_worker):
         cached.cache_clear()
     assert first[::-1] == [grade(*row) for row in reversed(rows)]
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer"),
+    [("11111", r"11,\! 111"), ("11111", r"11\, 111"), ("1234567", r"1,\! 234,\! 567"), ("10:30", "10{:}30")],
+)
+def test_tex_swallows_the_blank_behind_a_command(gold: str, answer: str) -> None:
+    assert judge(gold, answer) and not judge(gold, f"{answer}7")
