@@ -39,7 +39,8 @@ def run_stage(project: Project, name: str, *, executor: Executor, parent: Callab
     """
     started_by = parent()
     inputs = inputs_of(project.root, name)
-    values = pick(read_params(project.params), inputs.stage.params)
+    everything = read_params(project.params)
+    values = pick(everything, inputs.stage.params)
     params = parse(values)
     _check_code(project, inputs.stage.module)
     mark = fingerprint(inputs, values)
@@ -56,6 +57,7 @@ def run_stage(project: Project, name: str, *, executor: Executor, parent: Callab
                     "item": inputs.stage.item,
                     "params": values,
                     "data": str(project.data),
+                    "checkpoints": everything.get("checkpoints", {}),  # changes no result, so it is in no fingerprint
                 }
                 outcome = compute(
                     work,
