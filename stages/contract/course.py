@@ -103,8 +103,9 @@ class Course(Generic[T]):
         """A step is done: it consumed `rows`. `plain` gives what else the loop needs to go on, as JSON values."""
         self.step += 1
         self._consumed.update(map(str, rows))
+        due = self._progress.due(self.step)
         # The last state too: a stage may have more to do after this loop.
-        if may_commit and (self.step == self._total or self._progress.due(self.step)):
+        if may_commit and (due or self.step == self._total):
             self._progress.commit(self.step, self._live, {**plain(), "consumed": dict(self._consumed)})
 
     def finish(self) -> None:
