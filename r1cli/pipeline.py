@@ -12,9 +12,11 @@ import sys
 import sysconfig
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from r1cli.dispatch.local import end_with_parent
 from stages.contract.errors import UserError
 
 if TYPE_CHECKING:
@@ -155,18 +157,22 @@ def unknown_stage(target: str, names: Sequence[str]) -> UserError:
 def call(root: Path, *arguments: str) -> int:
     """Run a DVC command on this terminal and return its exit code. It waits for other writers instead of failing.
 
-    Ctrl-C reaches DVC and the stage from the terminal, SIGTERM is passed on: in both cases DVC's end is waited for.
+    Ctrl-C reaches DVC and the stage from the terminal, SIGTERM and SIGHUP are passed on: DVC's end is waited for. If
+    this process is killed, DVC ends too, and with it the stage: a second DVC would find the first one in its way.
     """
-    child = subprocess.Popen(_command(arguments), cwd=root, env=_environment())
-    before = (
-        signal.signal(signal.SIGINT, signal.SIG_IGN),
-        signal.signal(signal.SIGTERM, lambda number, frame: os.kill(child.pid, number)),
+    child = subprocess.Popen(
+        _command(arguments), cwd=root, env=_environment(), preexec_fn=partial(end_with_parent, os.getpid())
     )
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if before[number] is not signal.SIG_IGN:  # `nohup` means it
+            signal.signal(number, lambda received, frame: child.send_signal(received))
     try:
         return child.wait()
     finally:
-        signal.signal(signal.SIGINT, before[0])
-        signal.signal(signal.SIGTERM, before[1])
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def call_quietly(root: Path, *arguments: str) -> tuple[int, str]:

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from r1cli import code_lock, params_file, pipeline, runs
+from r1cli import code_lock, console, mend, params_file, pipeline, runs
 from r1cli.pipeline import Pipeline
 from r1cli.project import Project, check_tools
 from stages.contract.errors import UserError
@@ -36,6 +36,8 @@ def prepare(project: Project, target: str, settings: Sequence[str], options: Opt
         UserError: naming what is wrong.
     """
     check_tools(project)
+    for done in mend.mend(project):
+        console.say(done)
     old = params_file.read_params(project.params)
     if settings:
         text = params_file.set_values(project.params.read_text(), settings)
