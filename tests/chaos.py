@@ -238,8 +238,9 @@ def clone(folder: Path, profile: str, checkpoints: str) -> Path:
     params, count = re.subn(r"(?m)^checkpoints: \{.*?\}", f"checkpoints: {checkpoints}", params)
     assert count == 1
     (folder / "params.yaml").write_text(params)
+    subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     subprocess.run([sys.executable, "-m", "r1cli", "code-lock"], cwd=folder, env=environment(folder), check=True)
-    for command in (["init", "-q"], ["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "c"]):
+    for command in (["add", "-A"], ["-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "c"]):
         subprocess.run(["git", *command], cwd=folder, check=True)
     return folder
 

@@ -1,6 +1,9 @@
 """Loops stopped at every step and resumed: the same bits as without a stop, with one thread and with two."""
 
+import errno
+import os
 import random
+import subprocess
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
@@ -9,6 +12,7 @@ import pytest
 import torch
 
 from stages.assembly.progress import PLAIN, TENSORS, Kept, Samples
+from stages.assembly.training import Rollouts
 from stages.contract.attempt import Attempt
 from stages.contract.commits import MANIFEST, numbers
 from stages.contract.course import UNKEPT, Progress
@@ -149,7 +153,7 @@ def test_stopped_and_resumed_is_the_same_to_the_bit(tmp_path: Path, name: str, t
             break
         except Stopped:
             stops += 1
-            at += 3
+            at += 1 + stops * 3
     assert found == whole
     assert stops >= 1, "it was never stopped"
 
@@ -198,8 +202,6 @@ def test_cadence_and_retention_are_the_params(tmp_path: Path) -> None:
 
 
 def test_the_time_lost_is_what_the_last_attempt_worked_after_the_commit(tmp_path: Path) -> None:
-    import os
-
     def life(began: float, ended: float) -> None:
         (tmp_path / "steps" / "alive").write_text(str(began))
         os.utime(tmp_path / "steps" / "alive", (ended, ended))
@@ -255,6 +257,25 @@ def test_without_an_attempt_nothing_is_written(tmp_path: Path) -> None:
     assert samples.found({0: ["a", "b"]}, draws=2) == {} and list(tmp_path.iterdir()) == []
 
 
+def test_a_full_disk_stops_the_loop_and_loses_nothing(tmp_path: Path) -> None:
+    if subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", tmp_path], capture_output=True).returncode:
+        pytest.skip("can't mount here")
+    try:
+        whole = _fine_tune(UNKEPT, Team(1))
+        with pytest.raises(Stopped):
+            _fine_tune(Kept(StoppingAttempt(tmp_path / "steps", at=4), "loop", Notes()), Team(1))
+        filler = tmp_path / "filler"
+        filler.write_bytes(b"x" * (os.statvfs(tmp_path).f_bavail * os.statvfs(tmp_path).f_bsize - 8192))
+        with pytest.raises(OSError) as caught:
+            _fine_tune(Kept(Attempt(tmp_path / "steps", EVERY_STEP), "loop", Notes()), Team(1))
+        assert caught.value.errno == errno.ENOSPC
+        assert numbers(tmp_path / "steps" / "loop") == [2, 3]
+        filler.unlink()
+        assert _fine_tune(Kept(Attempt(tmp_path / "steps", EVERY_STEP), "loop", Notes()), Team(1)) == whole
+    finally:
+        subprocess.run(["umount", "-l", tmp_path], check=True)
+
+
 def test_no_pickle_is_written(tmp_path: Path) -> None:
     with pytest.raises(Stopped):
         _fine_tune(Kept(StoppingAttempt(tmp_path / "steps", at=3), "loop", Notes()), Team(1))
@@ -263,8 +284,6 @@ def test_no_pickle_is_written(tmp_path: Path) -> None:
 
 
 def test_kept_rows_survive(tmp_path: Path) -> None:
-    from stages.assembly.training import Rollouts
-
     row: dict[str, object] = {
         name: {"r1_parents": ["p"], "r1_gen": {"checkpoint": "step-0", "sampling": "s", "seed": 1, "draw": 2}}.get(name)
         for name in ROLLOUTS.columns
