@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test slow check bench code-lock
+.PHONY: demo test slow chaos check bench code-lock
 
 demo: .venv/core
 	$(BIN)/r1 demo
@@ -13,6 +13,9 @@ test: .venv/dev
 
 slow: .venv/dev
 	$(BIN)/python -m pytest -m slow
+
+chaos: .venv/dev
+	$(BIN)/python -m tests.chaos --instants 200
 
 check: .venv/dev
 	$(BIN)/ruff check .

@@ -4,9 +4,11 @@ killed `git add` leaves its lock behind. Each would stop the next run.
 Not covered: plain `dvc repro` after such a kill, which stops with DVC's own error; `r1 run` puts it right.
 """
 
+import fcntl
 import json
 import os
 import time
+from collections.abc import Mapping
 from pathlib import Path
 
 from r1cli.project import Project
@@ -34,7 +36,7 @@ def mend(project: Project) -> list[str]:
     """
     tried = {
         "dvc.lock was cut off by a kill: it is as it was before the stage that ran then": _mend_lock,
-        "DVC's list of running commands was cut off by a kill: it begins anew": _mend_rwlock,
+        "DVC's list of running commands was cut off by a kill, or named dead ones: put right": _mend_rwlock,
         "a killed git had locked the index: unlocked": _mend_index,
     }
     return [told for told, work in tried.items() if work(project)]
@@ -60,14 +62,42 @@ def _mend_lock(project: Project) -> bool:
 
 
 def _mend_rwlock(project: Project) -> bool:
+    """DVC drops entries of processes that are gone, but takes for living what only nobody has reaped yet (in a
+    container often for good), and what has the same number now."""
     path = project.root / ".dvc" / "tmp" / "rwlock"
-    if not path.exists() or _is_json(path):
+    if not path.exists():
         return False
-    time.sleep(_AGAIN_S)
-    if _is_json(path):
-        return False
-    path.unlink()
-    return True
+    with path.with_name("rwlock.lock").open("a") as guard:
+        fcntl.flock(guard, fcntl.LOCK_EX)  # as DVC itself does to read and write it
+        try:
+            found = json.loads(path.read_text())
+            kept = {
+                "read": {
+                    name: [entry for entry in held if not _only_seems_alive(entry)]
+                    for name, held in found["read"].items()
+                },
+                "write": {name: entry for name, entry in found["write"].items() if not _only_seems_alive(entry)},
+            }
+        except FileNotFoundError:
+            return False
+        except (ValueError, KeyError, TypeError, AttributeError):
+            path.unlink()
+            return True
+        kept["read"] = {name: held for name, held in kept["read"].items() if held}
+        if kept == found:
+            return False
+        path.write_text(json.dumps(kept))
+        return True
+
+
+def _only_seems_alive(entry: Mapping[str, object]) -> bool:
+    """Whether a process that DVC noted has ended, though there is one of its number."""
+    process = Path("/proc") / str(entry["pid"])
+    try:
+        state = (process / "stat").read_text().rpartition(")")[2].split()[0]
+        return state in ("Z", "X") or b"dvc" not in (process / "cmdline").read_bytes()
+    except OSError:
+        return False  # no such process, or no /proc: DVC finds out itself
 
 
 def _mend_index(project: Project) -> bool:
@@ -93,16 +123,6 @@ def _is_lock(content: bytes) -> bool:
         return False
     stages = values.get("stages") if isinstance(values, dict) else None
     return isinstance(stages, dict) and all(isinstance(entry, dict) and "cmd" in entry for entry in stages.values())
-
-
-def _is_json(path: Path) -> bool:
-    try:
-        json.loads(path.read_text())
-    except FileNotFoundError:
-        return True
-    except ValueError:
-        return False
-    return True
 
 
 def _is_open(path: Path) -> bool:

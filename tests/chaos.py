@@ -1,6 +1,6 @@
 """Kill a pipeline again and again, at random instants, and see that nothing of it is lost.
 
-    python -m tests.chaos --instants 200 [--seed 0] [--profile smoke] [--keep FOLDER]
+    python -m tests.chaos --instants 200 [--seed 0] [--profile smoke] [--threads 1] [--keep FOLDER]
 
 The long form (`make chaos`): the whole DAG of a profile, first without a kill, then with; every finished pass must have
 the same dvc.lock and the same files, byte for byte. tests/cli/test_chaos.py is the short form. Linux only (/proc).
@@ -28,7 +28,16 @@ SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 TARGETS = ("r1", "dvc", "stage", "worker", "group", "everything")
 RESUMED = re.compile(r"resumed (?:at step|with) (\d+) of (\d+).*: rows skipped (\d+), duplicated (\d+)")
 # What plain `dvc repro` can't get over, and `r1 run` puts right (r1cli/mend.py).
-DVC_BROKEN = ("YAML file structure is corrupted", "JSON structure is corrupted", "index.lock", "is invalid")
+DVC_BROKEN = (
+    "YAML file structure is corrupted",
+    "JSON structure is corrupted",
+    "index.lock",
+    "is invalid",
+    "is busy, it is being blocked by",
+)
+MENDED = (
+    "dvc.lock was cut off by a kill", "DVC's list of running commands", "a killed git had locked the index",
+)  # fmt: skip
 COMMANDS = {"r1": ("-m", "r1cli", "run", "all"), "dvc": ("-m", "dvc", "repro")}
 
 
@@ -95,7 +104,8 @@ class Chaos:
         while kill and top.poll() is None:
             if self.rng.random() < 0.5:  # aim at the work itself; the other instants fall anywhere
                 self._wait(top, until=lambda: bool(processes(self.folder)["worker"]), at_most_s=self.wait_s[1])
-            self._wait(top, until=lambda: False, at_most_s=self.rng.uniform(*self.wait_s))
+            longest = self.wait_s[1] * self.rng.choice((0.3, 0.3, 1.0))
+            self._wait(top, until=lambda: False, at_most_s=self.rng.uniform(self.wait_s[0], longest))
             if top.poll() is None:
                 killed = self._kill(top.pid) or killed
                 try:
@@ -148,7 +158,7 @@ class Chaos:
         if broken and self.command == "dvc" and any(text in said for text in DVC_BROKEN):
             self.command = "r1"
             return
-        self.tally.mended += said.count("by a kill: ") + said.count("a killed git had locked")
+        self.tally.mended += sum(said.count(what) for what in MENDED)
         assert not broken, f"it failed without being killed:\n{said[-3000:]}"
         self.command = self.rng.choice(tuple(COMMANDS))
 
@@ -224,7 +234,7 @@ def digests(folder: Path) -> dict[str, str]:
     }
 
 
-def clone(folder: Path, profile: str, checkpoints: str) -> Path:
+def clone(folder: Path, profile: str, checkpoints: str, *, threads: int = 1) -> Path:
     """This working tree's tracked and new files as a fresh project, its code locks renewed."""
     listed = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard"],
@@ -237,6 +247,7 @@ def clone(folder: Path, profile: str, checkpoints: str) -> Path:
     params = (ROOT / "profiles" / f"{profile}.yaml").read_text()
     params, count = re.subn(r"(?m)^checkpoints: \{.*?\}", f"checkpoints: {checkpoints}", params)
     assert count == 1
+    params = re.sub(r"(?m)^threads: \d+", f"threads: {threads}", params)
     (folder / "params.yaml").write_text(params)
     subprocess.run(["git", "init", "-q"], cwd=folder, check=True)
     subprocess.run([sys.executable, "-m", "r1cli", "code-lock"], cwd=folder, env=environment(folder), check=True)
@@ -270,15 +281,17 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--instants", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--profile", default="smoke")
+    parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--keep", type=Path, help="work here, and leave it")
     given = parser.parse_args(arguments)
     folder = given.keep or Path(tempfile.mkdtemp(prefix="r1-chaos-"))
     began = time.monotonic()
     # The reference saves nothing on the way, the others after every step: no result depends on it.
-    expected = whole(clone(folder / "whole", given.profile, "{every_s: 1.0e+9}"))
+    expected = whole(clone(folder / "whole", given.profile, "{every_s: 1.0e+9}", threads=given.threads))
     took = time.monotonic() - began
     print(f"without a kill: {took:.0f} s, {len(expected)} files", flush=True)
-    one = clone(folder / "killed", given.profile, "{every_s: 1.0e+9, every_steps: 1, keep: 2}")
+    every_step = "{every_s: 1.0e+9, every_steps: 1, keep: 2}"
+    one = clone(folder / "killed", given.profile, every_step, threads=given.threads)
     chaos = Chaos(one, seed=given.seed, wait_s=(0.1, max(4.0, took / 12)), say=lambda text: print(text, flush=True))
     tally = chaos.run(given.instants, checker(expected))
     print("\n".join([*tally.lines(), f"all the same, in {time.monotonic() - began:.0f} s"]), flush=True)

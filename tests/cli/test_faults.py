@@ -1,11 +1,13 @@
 """Faults around a run: other programs' half-written files, orphans, full and read-only disks, removed folders."""
 
 import contextlib
+import json
 import os
 import shutil
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -88,9 +90,29 @@ def test_locks_of_dead_processes_are_removed_and_those_of_living_ones_stay(place
     with index.open() as held:
         assert len(mend.mend(project)) == 1 and not rwlock.exists() and index.exists()
         assert not held.closed
-    rwlock.write_text("{}")
+    rwlock.write_text('{"read": {}, "write": {}}')
     assert len(mend.mend(project)) == 1 and rwlock.exists() and not index.exists()
     assert mend.mend(project) == []
+
+
+def test_a_dead_dvc_that_nobody_has_reaped_blocks_no_run(place: Place) -> None:
+    """DVC asks only whether there is a process of that number."""
+    assert place.r1("run", "prompts").returncode == 0
+    zombie = subprocess.Popen(["true"])
+    living = subprocess.Popen(["sh", "-c", "sleep 60; : dvc"])
+    while (Path("/proc") / str(zombie.pid) / "stat").read_text().split()[2] != "Z":
+        time.sleep(0.01)
+    rwlock = place.root / ".dvc" / "tmp" / "rwlock"
+    infos = [{"pid": one.pid, "cmd": "dvc repro"} for one in (zombie, living)]
+    prompts, other = str(place.root / "data" / "prompts"), str(place.root / "elsewhere")
+    rwlock.write_text(json.dumps({"read": {prompts: [infos[0]], other: infos}, "write": {prompts: infos[0]}}))
+    done = place.r1("run", "prompts", "-f")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "DVC's list of running commands" in done.stdout
+    assert json.loads(rwlock.read_text())["read"] == {other: [infos[1]]}
+    living.kill()
+    living.wait()
+    zombie.wait()
 
 
 # -- orphans --------------------------------------------------------------------------------------
