@@ -8,7 +8,7 @@ compared with the plan: after a resume nobody has to believe that none was skipp
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, Protocol, TypeVar, cast
 
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
@@ -16,7 +16,7 @@ from stages.contract.events import Reporter
 T = TypeVar("T")
 T_contra = TypeVar("T_contra", contravariant=True)
 Plain = Mapping[str, object]
-Row = str | int
+Row = str | int  # a name, or a number from 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -82,7 +82,7 @@ class Course(Generic[T]):
         saved = progress.load(live)
         self.step = saved.step if saved else 0
         self.plain: Plain = saved.plain if saved else {}
-        self._consumed = Counter(_counts(self.plain.get("consumed", {})))
+        self._consumed = _unpacked(self.plain.get("consumed"))
         if saved:
             skipped, duplicated = self._compare()
             report.note(
@@ -102,11 +102,11 @@ class Course(Generic[T]):
     def done(self, rows: Iterable[Row], plain: Callable[[], Plain], *, may_commit: bool = True) -> None:
         """A step is done: it consumed `rows`. `plain` gives what else the loop needs to go on, as JSON values."""
         self.step += 1
-        self._consumed.update(map(str, rows))
+        self._consumed.update(rows)
         due = self._progress.due(self.step)
         # The last state too: a stage may have more to do after this loop.
         if may_commit and (due or self.step == self._total):
-            self._progress.commit(self.step, self._live, {**plain(), "consumed": dict(self._consumed)})
+            self._progress.commit(self.step, self._live, {**plain(), "consumed": _packed(self._consumed)})
 
     def finish(self) -> None:
         """Check that every step was done, and every row consumed as often as planned, whatever happened on the way."""
@@ -118,10 +118,24 @@ class Course(Generic[T]):
 
     def _compare(self) -> tuple[int, int]:
         """How many rows were consumed too seldom and too often until this step."""
-        planned = Counter(str(row) for step in range(self.step) for row in self._plan(step))
+        planned = Counter(row for step in range(self.step) for row in self._plan(step))
         return (planned - self._consumed).total(), (self._consumed - planned).total()
 
 
-def _counts(value: object) -> dict[str, int]:
-    assert isinstance(value, dict)
-    return {str(row): int(count) for row, count in value.items()}
+def _packed(counts: Counter[Row]) -> Plain:
+    """Counts as JSON values. Of numbered rows, which may be many, only the counts, in the numbers' order."""
+    numbered = [row for row in counts if isinstance(row, int)]
+    return {
+        "named": {row: count for row, count in counts.items() if isinstance(row, str)},
+        "numbered": [counts[number] for number in range(max(numbered, default=-1) + 1)],
+    }
+
+
+def _unpacked(packed: object) -> Counter[Row]:
+    if packed is None:
+        return Counter()
+    found = cast(dict[str, object], packed)
+    named, numbered = cast(dict[str, int], found["named"]), cast(list[int], found["numbered"])
+    counts: Counter[Row] = Counter({number: count for number, count in enumerate(numbered) if count})
+    counts.update(named)
+    return counts

@@ -67,6 +67,25 @@ def test_a_course_goes_on_where_it_was_committed_and_says_so() -> None:
     third.finish()
 
 
+def test_numbered_rows_are_counted_too() -> None:
+    plan = [[0, 3], [3, 1], [5]]
+    memory = Memory()
+    first: Course[object] = Course(memory, {}, total=3, plan=plan.__getitem__, report=Notes())
+    for step in first.steps():
+        if step == 2:
+            break
+        first.done(plan[step], dict)
+    report = Notes()
+    second: Course[object] = Course(memory, {}, total=3, plan=plan.__getitem__, report=report)
+    assert report.notes[0].endswith("rows skipped 0, duplicated 0")
+    for step in second.steps():
+        second.done(plan[step], dict)
+    second.finish()
+    with pytest.raises(UserError):
+        Course(memory, {}, total=3, plan=[[0, 3], [3, 2], [5]].__getitem__, report=report)
+    assert report.notes[1].endswith("rows skipped 1, duplicated 1")
+
+
 def test_what_the_loop_holds_comes_back() -> None:
     memory = Memory()
     first, _ = course(memory)
