@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-trl slow fuzz check bench code-lock
+.PHONY: demo test test-trl slow fuzz chaos check bench code-lock
 
 demo: .venv/core
 	$(BIN)/r1 demo
@@ -20,6 +20,9 @@ slow: .venv/dev
 
 fuzz: .venv/dev
 	R1_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest tests/rewards/test_fuzz.py
+
+chaos: .venv/dev
+	$(BIN)/python -m tests.chaos --instants 200
 
 check: .venv/dev
 	$(BIN)/ruff check .

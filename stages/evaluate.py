@@ -28,10 +28,10 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     general = tasks_of(read_table(paths.data / "prompts" / "general_test.parquet", TASKS))[: settings.general or None]
     sampling = settings.sampling
     drawn = sample_tasks(
-        model, problems, sampling, draws=sampling.draws, seed=params.seed, report=report, name="test problems"
+        model, problems, sampling, paths, report, draws=sampling.draws, seed=params.seed, name="test problems"
     )
     drawn += sample_tasks(
-        model, general, sampling, draws=settings.general_draws, seed=params.seed, report=report, name="general prompts"
+        model, general, sampling, paths, report, draws=settings.general_draws, seed=params.seed, name="general prompts"
     )
     preferences = reward_judge(paths.data, model)([d.task for d in drawn], [d.text for d in drawn])
     checkpoint = digest(model.folder)

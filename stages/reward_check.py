@@ -68,7 +68,7 @@ def sampled_groups(
     size = settings.group_size
     sampling = Sampling(draws=size, temperature=settings.temperature, top_p=settings.top_p, max_new_tokens=limit)
     drawn = sample_tasks(
-        model, tasks, sampling, draws=size, seed=params.seed, report=report, name=f"sampling {checkpoint}"
+        model, tasks, sampling, paths, report, draws=size, seed=params.seed, name=f"sampling {checkpoint}"
     )
     scores = scorer(settings.reward)(
         [d.task for d in drawn],

@@ -14,6 +14,7 @@ from itertools import combinations
 import polars as pl
 
 from stages.assembly.models import Model, open_model, read_by
+from stages.assembly.progress import progress
 from stages.assembly.rows import Draw, sample_tasks
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
@@ -38,7 +39,7 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     tasks = tasks_of(read_table(paths.data / "prompts" / "general.parquet", TASKS))
     draws = settings.sampling.draws
     drawn = sample_tasks(
-        model, tasks, settings.sampling, draws=draws, seed=params.seed, report=report, name="sampling answers to judge"
+        model, tasks, settings.sampling, paths, report, draws=draws, seed=params.seed, name="sampling answers to judge"
     )
 
     pairs = judged_pairs([d for d in drawn if d.task.kind == "helpful"], settings, seed=params.seed)
@@ -57,13 +58,27 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
         [read_by("helpful", model.codec, p, r) for p, r in zip(pairs.kept["prompt"], pairs.kept[side], strict=True)]
         for side in ("chosen", "rejected")
     )
-    first = train_pairwise(helpful, chosen, rejected, settings.train, seed=params.seed, report=report)
+    first = train_pairwise(
+        helpful,
+        chosen,
+        rejected,
+        settings.train,
+        seed=params.seed,
+        report=report,
+        progress=progress(paths, "helpful", report),
+    )
     safety = _scalar(model)
     responses = [
         read_by("safety", model.codec, p, r) for p, r in zip(labels["prompt"], labels["response"], strict=True)
     ]
     second = train_pointwise(
-        safety, responses, labels["safe"].to_list(), settings.train, seed=params.seed, report=report
+        safety,
+        responses,
+        labels["safe"].to_list(),
+        settings.train,
+        seed=params.seed,
+        report=report,
+        progress=progress(paths, "safety", report),
     )
     for name, trained in (("helpful", helpful), ("safety", safety)):
         save_checkpoint(trained.decoder, model.codec.tokenizer, paths.out / name, tokenizer_from=model.folder)

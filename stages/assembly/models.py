@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from stages.assembly.progress import progress
 from stages.contract.engine import Engine
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
@@ -90,7 +91,14 @@ def born(
     decoder = new_decoder(base.shape, vocabulary=tokenizer.get_vocab_size(), seed=seed)
     tokens = [encoding.ids for encoding in tokenizer.encode_batch(corpus, add_special_tokens=False)]
     curve = pretrain(
-        decoder, tokens, base.pretrain, pad_id=codec.pad_id, seed=seed, report=report, team=team_of(params)
+        decoder,
+        tokens,
+        base.pretrain,
+        pad_id=codec.pad_id,
+        seed=seed,
+        report=report,
+        team=team_of(params),
+        progress=progress(paths, "pretrain", report),
     )
     save_checkpoint(decoder, tokenizer, out, tokenizer_from=tokenizer_from)
     paths.write_curve("curve", curve)

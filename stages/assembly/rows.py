@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from stages.assembly.models import Model, digest, open_model
+from stages.assembly.progress import Samples
 from stages.contract.engine import Completion
 from stages.contract.events import Reporter
 from stages.contract.job import Paths
@@ -55,28 +56,44 @@ class Draw:
 
 
 def sample_tasks(
-    model: Model, tasks: Sequence[Task], sampling: Sampling, *, draws: int, seed: int, report: Reporter, name: str
+    model: Model,
+    tasks: Sequence[Task],
+    sampling: Sampling,
+    paths: Paths,
+    report: Reporter,
+    *,
+    draws: int,
+    seed: int,
+    name: str,
 ) -> list[Draw]:
     """`draws` answers for each task, in the tasks' order, graded. What needs processes to be graded is graded there
-    while the next answers are sampled."""
+    while the next answers are sampled. Answers are kept chunk by chunk, so that a stopped stage goes on.
+
+    `name` is shown, and tells what is kept from the stage's other samples.
+    """
     chunk = 256  # prompts a call; each call has its own seed
     report.phase(name, total=len(tasks))
+    samples = Samples(paths, name, report)
+    ids = {begin: [task.id for task in tasks[begin : begin + chunk]] for begin in range(0, len(tasks), chunk)}
+    kept = samples.found(ids, draws=draws)
     sampled: list[tuple[Task, int, Completion, str]] = []
     pending: list[Pending] = []
     graders = Graders(processes_for(tasks))
-    for begin in range(0, len(tasks), chunk):
+    for begin in ids:
         part = tasks[begin : begin + chunk]
-        groups = model.engine.generate(
-            [model.codec.prompt(t.prompt) for t in part],
-            draws=draws,
-            max_new_tokens=sampling.max_new_tokens,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            seed=seed * 1_000_003 + begin,
-        )
+        if begin not in kept:
+            kept[begin] = model.engine.generate(
+                [model.codec.prompt(t.prompt) for t in part],
+                draws=draws,
+                max_new_tokens=sampling.max_new_tokens,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                seed=seed * 1_000_003 + begin,
+            )
+            samples.put(begin, ids[begin], kept[begin])
         new = [
             (task, number, completion, model.codec.text(completion.tokens))
-            for task, group in zip(part, groups, strict=True)
+            for task, group in zip(part, kept.pop(begin), strict=True)
             for number, completion in enumerate(group)
         ]
         pending.append(graders.submit([n[0] for n in new], [n[3] for n in new], [n[2].finished for n in new]))
@@ -152,7 +169,7 @@ def sampled_examples(
     sampling = settings.sampling
     tasks = fitting(model, tasks_of(train), max_new_tokens=sampling.max_new_tokens, report=report)[: settings.prompts]
     drawn = sample_tasks(
-        model, tasks, sampling, draws=sampling.draws, seed=params.seed, report=report, name=f"sampling {checkpoint}"
+        model, tasks, sampling, paths, report, draws=sampling.draws, seed=params.seed, name=f"sampling {checkpoint}"
     )
     texts = [refine(draw.text, draw.task.language) if refine else draw.text for draw in drawn]
     rows = example_rows(

@@ -1,11 +1,13 @@
 """The two kinds of training: GRPO and supervised fine-tuning, from a checkpoint and tables to a checkpoint and curves."""
 
 from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
 
 import polars as pl
 import torch
 
 from stages.assembly.models import Model, open_model
+from stages.assembly.progress import progress
 from stages.assembly.rows import fitting, held_out_guard, sampling_digest
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
@@ -71,7 +73,7 @@ def reinforce(
     longest = max(stretch.max_new_tokens for stretch in settings.lengths)
     tasks = fitting(model, tasks_of(pool), max_new_tokens=longest, report=report)
     problems = fitting(model, tasks_of(validation), max_new_tokens=longest, report=report)[: settings.validate_problems]
-    kept: list[dict[str, object]] = []
+    kept = Rollouts()
     graders = Graders(processes_for([*tasks, *problems]))
     parts = Parts(
         policy=model.policy,
@@ -82,13 +84,20 @@ def reinforce(
         forbidden=held_out_guard(validation, test),
         reflective=count_reflective,
         validate=lambda draw: _validation_figures(draw([*problems, *general])),
-        keep=lambda step, samples: kept.extend(_rollout_rows(step, samples, settings, params.seed)),
+        keep=lambda step, samples: kept.rows.extend(_rollout_rows(step, samples, settings, params.seed)),
     )
     optimiser = adamw(model.policy.parameters(), betas=settings.betas, weight_decay=settings.weight_decay)
-    curve, validated = train(parts, settings, seed=params.seed, optimiser=optimiser, report=report)
+    curve, validated = train(
+        parts,
+        settings,
+        seed=params.seed,
+        optimiser=optimiser,
+        report=report,
+        progress=progress(paths, "grpo", report, kept),
+    )
     graders.close()
     model.save(paths.out / "checkpoint")
-    write_table(pl.DataFrame(kept, schema=ROLLOUTS.schema), paths.out / "rollouts.parquet", ROLLOUTS)
+    kept.save(paths.out)
     paths.write_curve("curve", curve)
     paths.write_curve("validation", validated)
     last = validated[-1]
@@ -105,6 +114,19 @@ def reinforce(
             "preference": last.get("preference"),
         }
     )
+
+
+class Rollouts:
+    """The rows of rollouts.parquet, gathered in training."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, object]] = []
+
+    def save(self, folder: Path) -> None:
+        write_table(pl.DataFrame(self.rows, schema=ROLLOUTS.schema), folder / "rollouts.parquet", ROLLOUTS)
+
+    def restore(self, folder: Path) -> None:
+        self.rows = read_table(folder / "rollouts.parquet", ROLLOUTS).to_dicts()
 
 
 def _validation_figures(samples: Sequence[Sample]) -> dict[str, float]:
@@ -175,7 +197,15 @@ def tune(params: Params, settings: SFT, paths: Paths, report: Reporter, *, start
         )
     prompts = [model.codec.prompt(text) for text in frame["prompt"]]
     responses = [model.codec.response(text) for text in frame["response"]]
-    curve = fine_tune(model.policy, prompts, responses, settings, seed=params.seed, report=report)
+    curve = fine_tune(
+        model.policy,
+        prompts,
+        responses,
+        settings,
+        seed=params.seed,
+        report=report,
+        progress=progress(paths, "sft", report),
+    )
     model.save(paths.out / "checkpoint")
     paths.write_curve("curve", curve)
     recent = curve[-20:]

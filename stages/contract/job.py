@@ -13,22 +13,28 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
+from stages.contract.attempt import Attempt
+from stages.contract.commits import sync
 from stages.contract.errors import UserError
 from stages.contract.events import EventLog, Reporter
-from stages.contract.params import Params, parse
+from stages.contract.params import Checkpoints, Params, parse
 
 FAILED = 2  # exit code of a stage that told the user what to mend
 
 
 @dataclass(frozen=True, kw_only=True)
 class Paths:
-    """Where a stage reads and writes. `item` is the matrix item (`small` of `distill@small`), or empty."""
+    """Where a stage reads and writes. `item` is the matrix item (`small` of `distill@small`), or empty.
+
+    Without an `attempt` nothing is committed on the way.
+    """
 
     data: Path
     out: Path
     metrics: Path
     plots: Path
     item: str = ""
+    attempt: Attempt | None = None
 
     def write_metrics(self, metrics: Mapping[str, float | int | str | None]) -> None:
         """Write the stage's headline metrics, rounded to six digits; NaN and None are left out."""
@@ -68,6 +74,10 @@ def _section(job: Mapping[str, object], name: str) -> Mapping[str, object]:
     return section
 
 
+def _checkpoints(job: Mapping[str, object]) -> Checkpoints:
+    return parse({"checkpoints": job["checkpoints"]}).checkpoints
+
+
 def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> None:
     work = Path(sys.argv[1])
     job = json.loads((work / "job.json").read_text())
@@ -77,11 +87,14 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
         metrics=work / "metrics.json",
         plots=work / "plots",
         item=job.get("item", ""),
+        # A tool's folder is named by its arguments alone, so what an earlier run left may be of other inputs.
+        attempt=Attempt(work / "steps", _checkpoints(job)) if "checkpoints" in job else None,
     )
     paths.out.mkdir(parents=True, exist_ok=True)
     report = EventLog(work / "events.jsonl")
     try:
         work_on(job, paths, report)
+        sync(paths.out)  # the result must not outlive a power cut without what it speaks of
         result: dict[str, object] = {"ok": True}
     except UserError as error:
         result = {"ok": False, "error": error.message, "hint": error.hint}

@@ -1,6 +1,8 @@
 """Checkpoints are Hugging Face folders: config.json, model.safetensors, tokenizer files. No pickle is ever read."""
 
 import json
+import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -9,6 +11,7 @@ import torch
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from tokenizers import Tokenizer
+from torch import Tensor
 
 from stages.contract.errors import UserError
 from stages.contract.params import Shape
@@ -82,10 +85,25 @@ def save_checkpoint(decoder: Decoder, tokenizer: Tokenizer, folder: Path, *, tok
         settings["id2label"] = {"0": "LABEL_0"}
         settings["label2id"] = {"LABEL_0": 0}
     (folder / "config.json").write_text(json.dumps(settings, indent=1) + "\n")
-    tensors = {name: tensor.contiguous() for name, tensor in sorted(decoder.state_dict().items())}
-    save_file(tensors, folder / "model.safetensors", metadata={"format": "pt"})
+    save_tensors(dict(sorted(decoder.state_dict().items())), folder / "model.safetensors", metadata={"format": "pt"})
     for name in _TOKENIZER_FILES if tokenizer_from != folder else ():
         shutil.copyfile(tokenizer_from / name, folder / name)
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, *, metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file.
+
+    Raises:
+        OSError: the disk is full or can't be written.
+    """
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata=metadata)
+    except SafetensorError as error:
+        # safetensors hides a full disk in its own error; the stage's starter must see it for what it is.
+        code = re.search(r"os error (\d+)", str(error))
+        if code is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error
 
 
 def load_decoder(folder: Path, *, labels: int = 0) -> Decoder:
