@@ -281,7 +281,10 @@ def finished(work: Path) -> bool:
 
 
 def clear(work: Path) -> None:
-    """Remove what an unfinished attempt would have published. What it resumes from lies elsewhere in the folder."""
+    """Remove what an earlier attempt would have published. What an unfinished one resumes from stays; where one had
+    finished, the stage is computed again because the user insists, and then from the beginning."""
+    if finished(work):
+        shutil.rmtree(work / "steps", ignore_errors=True)
     for name in ("out", "plots"):
         shutil.rmtree(work / name, ignore_errors=True)
     for name in ("metrics.json", "result.json", "events.jsonl", "log.txt"):

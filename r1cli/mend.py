@@ -19,6 +19,8 @@ _AGAIN_S = 0.3  # who writes the file at this moment has finished then
 
 def remember_lock(project: Project) -> None:
     """Keep a copy of dvc.lock as it stands before a stage runs, if it is whole. No dvc.lock is kept as an empty one."""
+    if project.state.parent != project.root:
+        return  # an experiment in a temporary folder, with a dvc.lock of its own
     path = project.root / "dvc.lock"
     content = path.read_bytes() if path.exists() else b""
     if not content or _is_lock(content):

@@ -31,7 +31,7 @@ class Keeper(Protocol):
     """Something else that must be as it was: rows that the stage has gathered for its tables."""
 
     def save(self, folder: Path) -> None:
-        """Write it below `folder`, which a commit is being made of."""
+        """Write it to files in `folder`, which a commit is being made of."""
 
     def restore(self, folder: Path) -> None:
         """Make it what it was when `folder` was committed."""

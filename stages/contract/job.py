@@ -7,6 +7,7 @@ WORK/metrics.json and WORK/plots/, and ends with WORK/result.json. Publishing is
 import errno
 import json
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -117,4 +118,6 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
     scratch = work / "result.json.part"
     scratch.write_text(json.dumps(result))
     os.replace(scratch, work / "result.json")
+    if result["ok"]:
+        shutil.rmtree(work / "steps", ignore_errors=True)
     sys.exit(0 if result["ok"] else FAILED)
