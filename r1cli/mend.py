@@ -73,22 +73,17 @@ def _mend_rwlock(project: Project) -> bool:
         fcntl.flock(guard, fcntl.LOCK_EX)  # as DVC itself does to read and write it
         try:
             found = json.loads(path.read_text())
-            kept = {
-                "read": {
-                    name: [entry for entry in held if not _only_seems_alive(entry)]
-                    for name, held in found["read"].items()
-                },
-                "write": {name: entry for name, entry in found["write"].items() if not _only_seems_alive(entry)},
-            }
+            held_to_read, held_to_write = found.get("read", {}), found.get("write", {})
+            read = {name: [one for one in held if not _only_seems_alive(one)] for name, held in held_to_read.items()}
+            write = {name: one for name, one in held_to_write.items() if not (one and _only_seems_alive(one))}
         except FileNotFoundError:
             return False
         except (ValueError, KeyError, TypeError, AttributeError):
             path.unlink()
             return True
-        kept["read"] = {name: held for name, held in kept["read"].items() if held}
-        if kept == found:
+        if (read, write) == (held_to_read, held_to_write):
             return False
-        path.write_text(json.dumps(kept))
+        path.write_text(json.dumps({"read": {name: held for name, held in read.items() if held}, "write": write}))
         return True
 
 
