@@ -35,7 +35,7 @@ def main() -> None:
             verdict = SAME if matches(gold, answer, leaves) else DIFFERENT
         except Exception:  # counted by the caller as unknown; the reason is the input's, whatever it is
             verdict = FAILED
-        last = number >= MAX_JOBS or resource.getrusage(resource.RUSAGE_SELF).ru_maxrss > MAX_RSS_MB * 1024
+        last = number >= MAX_JOBS or _bytes(1) > MAX_RSS_MB << 20
         _put(answers, verdict + LAST if last else verdict)
         if last:
             return
@@ -48,19 +48,21 @@ def _put(stream: BinaryIO, answer: bytes) -> None:
 
 def limit_memory() -> None:
     """Cap the address space at what it is now and MEMORY_MB more, and write no core files."""
-    limit = _virtual_bytes() + (MEMORY_MB << 20)
+    limit = _bytes(0) + (MEMORY_MB << 20)
     _, hard = resource.getrlimit(resource.RLIMIT_AS)
     if hard == resource.RLIM_INFINITY or limit < hard:
         resource.setrlimit(resource.RLIMIT_AS, (limit, limit))
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
 
 
-def _virtual_bytes() -> int:
+def _bytes(field: int) -> int:
+    """This process's memory: field 0 the address space, 1 what is resident. (The kernel's peak, ru_maxrss, would be
+    that of whoever started this process: it survives an exec.)"""
     try:
         with open("/proc/self/statm") as file:
-            return int(file.read().split()[0]) * os.sysconf("SC_PAGE_SIZE")
+            return int(file.read().split()[field]) * os.sysconf("SC_PAGE_SIZE")
     except OSError:
-        return 1 << 30  # no /proc: more than an interpreter has
+        return 1 << 30 if field == 0 else 0  # no /proc: more than an interpreter has, and no reason to end
 
 
 def limit_cpu() -> None:

@@ -378,3 +378,10 @@ def test_verdicts_do_not_depend_on_the_order_or_on_caches() -> None:
 )
 def test_tex_swallows_the_blank_behind_a_command(gold: str, answer: str) -> None:
     assert judge(gold, answer) and not judge(gold, f"{answer}7")
+
+
+def test_workers_of_a_large_process_live_on(workers: Pool) -> None:
+    ballast = bytearray(600 << 20)  # touched below: a trainer is as large, and its peak is inherited over an exec
+    ballast[::4096] = b"x" * len(ballast[::4096])
+    assert workers.decide("1", r"\sin^2 x+\cos^2 x", 30) == "same"
+    assert len(workers._all) == 1 and len(ballast) > 0
