@@ -66,7 +66,8 @@ class Tally:
 class Chaos:
     """A project folder under fire."""
 
-    def __init__(self, folder: Path, *, seed: int, wait_s: tuple[float, float], say: Callable[[str], None]) -> None:
+    def __init__(self, folder: Path, *, seed: int, wait_s: float, say: Callable[[str], None]) -> None:
+        """`wait_s`: how long it waits at most before a kill, once the work has begun."""
         self.folder = folder
         self.rng = random.Random(seed)
         self.wait_s = wait_s
@@ -102,10 +103,12 @@ class Chaos:
             )
         killed = False
         while kill and top.poll() is None:
-            if self.rng.random() < 0.5:  # aim at the work itself; the other instants fall anywhere
-                self._wait(top, until=lambda: bool(processes(self.folder)["worker"]), at_most_s=self.wait_s[1])
-            longest = self.wait_s[1] * self.rng.choice((0.3, 0.3, 1.0))
-            self._wait(top, until=lambda: False, at_most_s=self.rng.uniform(self.wait_s[0], longest))
+            if not self.tally.kills or self.rng.random() < 0.5:  # aim at the work; the other instants fall anywhere
+                self._wait(top, until=self._something_to_resume, at_most_s=20 * self.wait_s)
+                longest = 0.1 * self.wait_s
+            else:
+                longest = self.wait_s
+            self._wait(top, until=lambda: False, at_most_s=self.rng.uniform(0, longest))
             if top.poll() is None:
                 killed = self._kill(top.pid) or killed
                 try:
@@ -122,9 +125,14 @@ class Chaos:
         while top.poll() is None and time.monotonic() < end and not until():
             time.sleep(0.02)
 
+    def _something_to_resume(self) -> bool:
+        return bool(processes(self.folder)["worker"]) and any(self.folder.glob(".r1/work/*/*/steps/*/*/MANIFEST.json"))
+
     def _kill(self, top: int) -> bool:
         found = processes(self.folder)
         number, target = self.rng.choice(SIGNALS), self.rng.choice(TARGETS)
+        if not self.tally.kills:  # one that certainly leaves something to resume
+            number, target = signal.SIGKILL, "everything"
         pids = {
             "r1": [top],
             "dvc": found["dvc"],
@@ -292,7 +300,7 @@ def main(arguments: Sequence[str]) -> None:
     print(f"without a kill: {took:.0f} s, {len(expected)} files", flush=True)
     every_step = "{every_s: 1.0e+9, every_steps: 1, keep: 2}"
     one = clone(folder / "killed", given.profile, every_step, threads=given.threads)
-    chaos = Chaos(one, seed=given.seed, wait_s=(0.1, max(4.0, took / 12)), say=lambda text: print(text, flush=True))
+    chaos = Chaos(one, seed=given.seed, wait_s=max(4.0, took / 12), say=lambda text: print(text, flush=True))
     tally = chaos.run(given.instants, checker(expected))
     print("\n".join([*tally.lines(), f"all the same, in {time.monotonic() - began:.0f} s"]), flush=True)
     if not given.keep:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 
 from r1cli import code_lock
-from tests.chaos import TARGETS, Chaos, checker, whole
+from tests.chaos import Chaos, checker, whole
 from tests.cli.conftest import MODULES, ROOT, Place
 
 STAGE = '''\
@@ -72,8 +72,7 @@ def test_killed_at_any_instant_nothing_is_lost(place: Place) -> None:
     shutil.copytree(ROOT / "r1cli", place.root / "r1cli", ignore=shutil.ignore_patterns("__pycache__"))
     code_lock.write(place.root, code_lock.out_of_date(place.root, MODULES))
     reference = Path(shutil.copytree(place.root, place.root.parent / "whole", symlinks=True))
-    chaos = Chaos(place.root, seed=1, wait_s=(0.1, 1.5), say=print)
-    tally = chaos.run(10, checker(whole(reference)))
+    chaos = Chaos(place.root, seed=1, wait_s=3.0, say=print)
+    tally = chaos.run(8, checker(whole(reference)))
     print("\n".join(tally.lines()))
-    assert tally.kills.total() >= 10 and tally.resumed.total() > 0
-    assert len({name.split()[1] for name in tally.kills} & set(TARGETS)) >= 3
+    assert tally.kills.total() >= 8 and tally.resumed.total() > 0
