@@ -55,6 +55,7 @@ def run_stage(project: Project, name: str, *, executor: Executor, parent: Callab
                     "stage": inputs.stage.module,
                     "item": inputs.stage.item,
                     "params": values,
+                    "deps": list(inputs.stage.deps),
                     "data": str(project.data),
                 }
                 outcome = compute(

@@ -24,6 +24,7 @@ TABLES: dict[str, Table] = {
     **{f"prompts/{n}.parquet": TASKS for n in ("train", "validation", "test")},
     **{f"prompts/{n}_rejected.parquet": TASKS.rejected() for n in ("train", "validation", "test")},
     **{f"prompts/{n}.parquet": TASKS for n in ("general", "general_validation", "general_test")},
+    "prompts/general_rejected.parquet": TASKS.rejected(),
     "prompts/corpus.parquet": DOCUMENTS,
     "prompts/corpus_rejected.parquet": DOCUMENTS.rejected(),
     **{f"{n}/rollouts.parquet": ROLLOUTS for n in ("zero", "grpo", "align", "student_zero/small")},

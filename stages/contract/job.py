@@ -12,9 +12,11 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
-from stages.contract.errors import UserError
+from stages.contract.errors import ReplayedError, UserError
 from stages.contract.events import EventLog, Reporter
+from stages.contract.manifest import write_manifest
 from stages.contract.params import Params, parse
 
 FAILED = 2  # exit code of a stage that told the user what to mend
@@ -22,13 +24,17 @@ FAILED = 2  # exit code of a stage that told the user what to mend
 
 @dataclass(frozen=True, kw_only=True)
 class Paths:
-    """Where a stage reads and writes. `item` is the matrix item (`small` of `distill@small`), or empty."""
+    """Where a stage reads and writes. `item` is the matrix item (`small` of `distill@small`), or empty.
+
+    `replay`: a training ends after so many steps, for its weights to be compared; 0: it doesn't.
+    """
 
     data: Path
     out: Path
     metrics: Path
     plots: Path
     item: str = ""
+    replay: int = 0
 
     def write_metrics(self, metrics: Mapping[str, float | int | str | None]) -> None:
         """Write the stage's headline metrics, rounded to six digits; NaN and None are left out."""
@@ -68,6 +74,19 @@ def _section(job: Mapping[str, object], name: str) -> Mapping[str, object]:
     return section
 
 
+def _describe(job: Mapping[str, object], paths: Paths) -> None:
+    """Write the manifest of what a stage made; a tool's job names no deps and gets none."""
+    if "deps" in job:
+        write_manifest(
+            paths.out,
+            root=paths.data.parent,
+            stage=str(job["stage"]),
+            item=paths.item,
+            params=_section(job, "params"),
+            deps=[str(dep) for dep in cast(Sequence[object], job["deps"])],
+        )
+
+
 def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> None:
     work = Path(sys.argv[1])
     job = json.loads((work / "job.json").read_text())
@@ -77,12 +96,16 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
         metrics=work / "metrics.json",
         plots=work / "plots",
         item=job.get("item", ""),
+        replay=job.get("replay", 0),
     )
     paths.out.mkdir(parents=True, exist_ok=True)
     report = EventLog(work / "events.jsonl")
     try:
         work_on(job, paths, report)
+        _describe(job, paths)
         result: dict[str, object] = {"ok": True}
+    except ReplayedError:
+        result = {"ok": True, "replayed": paths.replay}
     except UserError as error:
         result = {"ok": False, "error": error.message, "hint": error.hint}
     except OSError as error:

@@ -12,7 +12,7 @@ from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import Pretrain
 from stages.contract.team import ALONE, Team
-from stages.model.batches import by_budget, pad
+from stages.model.batches import Used, by_budget, pad, unrecorded
 from stages.model.decoder import Decoder
 from stages.model.gradients import accumulate
 from stages.model.optimiser import Muon, adamw, set_rate, trapezoid_rate
@@ -29,8 +29,10 @@ def pretrain(
     seed: int,
     report: Reporter,
     team: Team = ALONE,
+    used: Used = unrecorded,
 ) -> list[dict[str, float]]:
-    """Train in place on tokenised documents, in their order, again from the start if they run out.
+    """Train in place on tokenised documents, in their order, again from the start if they run out. `used` is told the
+    documents of every step that is done.
 
     Returns the curve: step, loss (nats a token) and tokens seen, every 50 steps.
 
@@ -49,7 +51,8 @@ def pretrain(
     total, losses, tokens = settings.steps, 0.0, 0
     report.phase("pre-training", total=total)
     for step in range(total):
-        batch = next(batches)
+        rows = next(batches)
+        batch = [documents[row] for row in rows]
         count = sum(len(document) - 1 for document in batch)
         shares = [part for member in range(team.size) if (part := team.share(batch, member))]
         loss_of = partial(_loss, decoder, count=count, pad_id=pad_id)
@@ -58,6 +61,7 @@ def pretrain(
         muon.step(settings.lr_matrix * share)
         set_rate(other, settings.lr_other * share)
         other.step()
+        used(step + 1, rows)
         losses += sum(parts)
         tokens += count
         if (step + 1) % 50 == 0 or step + 1 == total:
@@ -77,16 +81,17 @@ def _loss(decoder: Decoder, rows: Sequence[Sequence[int]], *, count: int, pad_id
     return loss, loss.item()
 
 
-def _batches(documents: Sequence[Sequence[int]], settings: Pretrain, seed: int) -> Iterator[list[Sequence[int]]]:
-    """Batches of `tokens_per_step` padded positions; within a chunk of steps sorted by length, then shuffled."""
+def _batches(documents: Sequence[Sequence[int]], settings: Pretrain, seed: int) -> Iterator[list[int]]:
+    """Numbers of the documents of batches of `tokens_per_step` padded positions; within a chunk of steps sorted by
+    length, then shuffled."""
     rng, position = random.Random(seed), 0
     while True:
-        chunk: list[Sequence[int]] = []
+        chunk: list[int] = []
         size = 0
         while size < settings.tokens_per_step * _CHUNK:
-            chunk.append(documents[position % len(documents)])
-            size += len(chunk[-1])
+            chunk.append(position % len(documents))
+            size += len(documents[chunk[-1]])
             position += 1
-        batches = by_budget([len(d) for d in chunk], settings.tokens_per_step)
+        batches = by_budget([len(documents[row]) for row in chunk], settings.tokens_per_step)
         rng.shuffle(batches)
         yield from ([chunk[i] for i in batch] for batch in batches)

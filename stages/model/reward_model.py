@@ -15,7 +15,7 @@ from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import SFT
 from stages.contract.team import ALONE, Team
-from stages.model.batches import by_budget, pad
+from stages.model.batches import Used, by_budget, pad, unrecorded
 from stages.model.decoder import Decoder
 from stages.model.gradients import accumulate
 from stages.model.optimiser import adamw, cosine_rate, set_rate
@@ -58,6 +58,7 @@ def train_pairwise(
     *,
     seed: int,
     report: Reporter,
+    used: Used = unrecorded,
 ) -> list[dict[str, float]]:
     """Bradley-Terry: -log sigmoid(score(chosen) - score(rejected)). Returns the curve: step, loss, accuracy."""
 
@@ -66,7 +67,8 @@ def train_pairwise(
         margin = scores[: len(rows)] - scores[len(rows) :]
         return -F.logsigmoid(margin).sum(), float((margin > 0).sum())
 
-    return _train(model, len(chosen), loss_of, settings, seed=seed, report=report, name="helpful reward model")
+    name = "helpful reward model"
+    return _train(model, len(chosen), loss_of, settings, seed=seed, report=report, used=used, name=name)
 
 
 def train_pointwise(
@@ -77,6 +79,7 @@ def train_pointwise(
     *,
     seed: int,
     report: Reporter,
+    used: Used = unrecorded,
 ) -> list[dict[str, float]]:
     """Binary cross-entropy with label 1 for safe. Returns the curve: step, loss, accuracy."""
 
@@ -86,7 +89,8 @@ def train_pointwise(
         loss = F.binary_cross_entropy_with_logits(scores, target, reduction="sum")
         return loss, float(((scores > 0) == (target > 0)).sum())
 
-    return _train(model, len(sequences), loss_of, settings, seed=seed, report=report, name="safety reward model")
+    name = "safety reward model"
+    return _train(model, len(sequences), loss_of, settings, seed=seed, report=report, used=used, name=name)
 
 
 def _train(
@@ -97,6 +101,7 @@ def _train(
     *,
     seed: int,
     report: Reporter,
+    used: Used,
     name: str,
 ) -> list[dict[str, float]]:
     """`loss_of` gives some rows' summed loss and how many of them are right; a step takes a batch's means."""
@@ -121,6 +126,7 @@ def _train(
             optimiser.step()
             optimiser.zero_grad()
             curve.append({"step": len(curve) + 1, "loss": loss, "accuracy": accuracy})
+            used(len(curve), batch)
             report.step(len(curve), {"loss": loss, "accuracy": accuracy})
     return curve
 

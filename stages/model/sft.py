@@ -9,7 +9,7 @@ from torch import Tensor
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import SFT
-from stages.model.batches import by_budget
+from stages.model.batches import Used, by_budget, unrecorded
 from stages.model.optimiser import adamw, cosine_rate, set_rate
 from stages.model.policy import DecoderPolicy
 
@@ -22,8 +22,10 @@ def fine_tune(
     *,
     seed: int,
     report: Reporter,
+    used: Used = unrecorded,
 ) -> list[dict[str, float]]:
     """Train in place. The loss is the mean over a batch's response tokens; the rate falls along a cosine.
+    `used` is told the rows of every step that is done.
 
     Returns the curve: step, loss, and the gradient's norm before clipping.
 
@@ -60,6 +62,7 @@ def fine_tune(
             optimiser.step()
             optimiser.zero_grad()
             curve.append({"step": step + 1, "loss": loss, "grad_norm": float(norm)})
+            used(step + 1, batch)
             report.step(step + 1, {"loss": loss})
     return curve
 

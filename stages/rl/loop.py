@@ -77,6 +77,7 @@ class Parts:
     reflective: Callable[[str], int]  # reflective words in a text
     validate: Callable[[Callable[[Sequence[Task]], list[Sample]]], dict[str, float]] | None
     keep: Callable[[int, Sequence[Sample]], None]  # step, its samples: written to the rollouts table
+    used: Callable[[int, Sequence[Sample]], None] = lambda step, samples: None  # every step, its samples: the ledger
 
 
 def train(
@@ -113,6 +114,7 @@ def train(
             sampled += sum(len(s.tokens) for s in part)
             step += 1
             curve.append({"step": step, **row})
+            parts.used(step, part)
             if (step - 1) % settings.keep_rollouts == 0 or step == settings.steps:
                 parts.keep(step, part)
             if step % settings.validate_every == 0 or step == settings.steps:

@@ -102,9 +102,9 @@ def test_a_rollout_row_names_the_policy_and_the_sampling_that_made_it() -> None:
         verdict="wrong", reason="wrong", accuracy=0, format=0, language=1, preference=None, overlong=0, reward=0
     )
     sample = Sample(task=_task(), draw=1, prompt=[1], tokens=[2], engine_logps=[0.0], finished=True, score=score)
-    made = {step: rollout_rows(step, [sample], settings, 0)[0]["r1_gen"] for step in (1, 2, 3, 4, 5, 6)}
+    made = {step: rollout_rows(step, [sample], settings, 0, "c")[0]["r1_gen"] for step in (1, 2, 3, 4, 5, 6)}
     assert all(isinstance(gen, dict) for gen in made.values())
     policies = [gen["checkpoint"] for gen in made.values() if isinstance(gen, dict)]
-    assert policies == ["step-0", "step-0", "step-2", "step-2", "step-4", "step-4"]
+    assert policies == ["c+0", "c+0", "c+2", "c+2", "c+4", "c+4"]
     limits = [gen["sampling"] for gen in made.values() if isinstance(gen, dict)]
     assert limits == [sampling_digest(1.0, 1.0, 10)] * 4 + [sampling_digest(1.0, 1.0, 20)] * 2

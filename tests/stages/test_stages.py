@@ -29,7 +29,8 @@ from tests.stages import small
 from tests.tasks.reading import read
 
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
-CHECKPOINT = {f"checkpoint/{name}" for name in FILES}
+LEDGER = {"ledger.parquet", "ledger.json"}
+CHECKPOINT = LEDGER | {f"checkpoint/{name}" for name in FILES}
 RL_METRICS = {
     "validation_accuracy", "validation_format", "validation_language", "validation_length", "reward", "entropy",
     "unknown",
@@ -61,12 +62,15 @@ PROMPTS = (
     _rejected("train", TASKS) | _rejected("validation", TASKS) | _rejected("test", TASKS)
     | _rejected("corpus", DOCUMENTS)
     | {f"{name}.parquet": TASKS for name in ("general", "general_validation", "general_test")}
+    | {"general_rejected.parquet": TASKS.rejected()}
 )  # fmt: skip
 COUNTS = {
     "train_tasks", "train_rejected", "validation_tasks", "validation_rejected", "test_tasks", "test_rejected",
     "general", "general_validation", "general_test", "documents", "documents_rejected",
 }  # fmt: skip
-REWARD_MODELS = {f.replace("checkpoint", kind) for f in CHECKPOINT for kind in ("helpful", "safety")}
+KINDS = ("helpful", "safety")
+REWARD_MODELS = {f"{kind}/{name}" for name in FILES for kind in KINDS}
+REWARD_MODELS |= {f"{kind}_{name}" for name in LEDGER for kind in KINDS}
 STAGES = {
     "prompts": _expected(PROMPTS, COUNTS, set()),
     "base": _expected({}, {"loss", "tokens", "parameters"}, CHECKPOINT, "curve"),
