@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from r1cli import release
+from r1cli.lineage import commands as lineage_commands
 from r1cli.project import Project, find_project
 from stages.contract.errors import UserError
 
@@ -35,6 +36,7 @@ data_app = typer.Typer(no_args_is_help=True, help="Bring your own problems.", ri
 app.add_typer(profile_app, name="profile")
 app.add_typer(reward_app, name="reward")
 app.add_typer(data_app, name="data")
+lineage_commands.register(app)
 
 
 def main(arguments: list[str] | None = None) -> None:

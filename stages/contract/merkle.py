@@ -2,7 +2,7 @@
 
 The tree is RFC 6962's: a leaf is SHA-256 of a zero byte and the id's 16 bytes, a node that of a one byte and its two
 children; where a level's last node has no neighbour it moves up as it is. Leaves are distinct and sorted, so two
-neighbours prove that nothing lies between them. r1cli/lineage/check_proof.py checks proofs without this module.
+neighbours prove that nothing lies between them. tools/check_proof.py checks proofs without this module.
 """
 
 from collections.abc import Iterable, Sequence
