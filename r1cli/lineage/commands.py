@@ -1,5 +1,7 @@
 """The commands that answer for rows: lineage, impact, forget, prove, verify, diff."""
 
+import contextlib
+import sys
 from collections.abc import Callable, Collection, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -347,7 +349,9 @@ def verify(
     if replay and not faults:
         if chosen is None:
             raise UserError("--replay needs a checkpoint", hint=f"r1 verify zero --replay {replay}")
-        again = replays.replay(project, found, chosen, replay, LocalExecutor())
+        # Progress is for people: what a program reads is the answer alone.
+        with contextlib.redirect_stdout(sys.stderr if as_json else sys.stdout):
+            again = replays.replay(project, found, chosen, replay, LocalExecutor())
     if as_json:
         counts = {k: v for k, v in vars(report).items() if k != "faults"}
         console.as_json(

@@ -230,7 +230,7 @@ def _check_rows(root: Path, artifact: Artifact, name: str, entry: Rows) -> Itera
         return
     dropped, added = Counter(then) - Counter(now), Counter(now) - Counter(then)
     for prefix in list(dropped.elements())[:MOST]:
-        full = _full_id(root, artifact, prefix)
+        full = _full_id(root, prefix)
         yield Fault(level="rows", where=where, what=f"row {then.index(prefix)} was dropped ({full})")
     for prefix in list(added.elements())[:MOST]:
         row = now.index(prefix)
@@ -257,15 +257,16 @@ def _roster(root: Path, artifact: Artifact, name: str) -> list[str] | None:
     return None
 
 
-def _full_id(root: Path, artifact: Artifact, prefix: str) -> str:
+def _full_id(root: Path, prefix: str) -> str:
     """The whole id of a row that is gone, if another table's rows were made from it; else its beginning."""
     import polars as pl
 
     for path in sorted((root / "data").rglob("*.parquet")):
-        if "r1_parents" not in pl.read_parquet_schema(path):
-            continue
         parents = pl.scan_parquet(path).select(pl.col("r1_parents").explode()).unique()
-        hits = parents.filter(pl.col("r1_parents").str.starts_with(prefix)).collect()
+        try:
+            hits = parents.filter(pl.col("r1_parents").str.starts_with(prefix)).collect()
+        except (pl.exceptions.PolarsError, OSError):
+            continue  # no table of rows, or a damaged one
         if len(hits) == 1:
             return str(hits["r1_parents"][0])
     return f"{prefix}..."
