@@ -425,6 +425,7 @@ def code_lock_command(
 def adopt(target: Target) -> None:
     """Record that a stage's code changed but not its result: it is not run again."""
     from r1cli import console, pipeline
+    from stages.contract import manifest as manifests
 
     project = _project()
     standings = {found.stage.name: found for found in pipeline.standings(project.root)}
@@ -437,6 +438,8 @@ def adopt(target: Target) -> None:
         if lock not in found.changed_deps:
             console.say(f"{chosen.name}: its code lock is the recorded one")
             continue
+        for out in chosen.outs:
+            manifests.adopt_code(project.root / out, (project.root / lock).read_text().strip())
         code, said = pipeline.call_quietly(project.root, "commit", "-f", chosen.name)
         if code != 0:
             raise UserError(

@@ -8,7 +8,7 @@ compares before it runs the stage again; the inputs' own manifests are found by 
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from hashlib import md5, sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
@@ -135,6 +135,16 @@ def write_manifest(
     scratch = out / f"{NAME}.part"
     scratch.write_text(manifest.text(), encoding="utf-8")
     os.replace(scratch, out / NAME)
+
+
+def adopt_code(out: Path, code: str) -> None:
+    """Have an artifact's manifest name other code, which was proved to make the same. The file is replaced, never
+    written into: its bytes may be shared with DVC's cache."""
+    path = out / NAME
+    if path.is_file():
+        scratch = out / f"{NAME}.part"
+        scratch.write_text(replace(read_manifest(path), code=code).text(), encoding="utf-8")
+        os.replace(scratch, path)
 
 
 def files_below(folder: Path) -> list[str]:
