@@ -1,4 +1,4 @@
-"""The commands that answer for rows: lineage, impact, forget, prove, verify, diff."""
+"""The commands that answer for rows: lineage, impact, forget, prove, verify, diff, export."""
 
 import contextlib
 import sys
@@ -438,6 +438,25 @@ def _show_change(change: "object") -> None:
         )
 
 
+def export(
+    target: Target, folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")], as_json: Json = False
+) -> None:
+    """Write a checkpoint as a Hugging Face folder with its model card and provenance."""
+    from r1cli import console
+    from r1cli.lineage import export as exporting
+    from r1cli.lineage import snapshot
+
+    project = find_project(Path.cwd())
+    found = snapshot.opened(project.root)
+    chosen = snapshot.checkpoint(found, target)
+    written = exporting.export(project.root, found, chosen, folder, records=project.runs)
+    if as_json:
+        console.as_json({"folder": str(folder), "checkpoint": chosen.path, "files": written})
+        return
+    for name in written:
+        console.say(f"{folder}/{name}")
+
+
 COMMANDS: Mapping[str, Callable[..., None]] = {
     "lineage": lineage,
     "impact": impact,
@@ -445,4 +464,5 @@ COMMANDS: Mapping[str, Callable[..., None]] = {
     "prove": prove,
     "verify": verify,
     "diff": diff,
+    "export": export,
 }
