@@ -23,7 +23,7 @@ from stages.contract.manifest import NAME, Source, digests
 
 BUILDER = "urn:r1"  # names the software, not a host
 BUILD_TYPE = f"{BUILDER}:stage:1"
-SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/definitions/RunEvent"
+SCHEMA = "https://openlineage.io/spec/2-0-2/OpenLineage.json#/$defs/RunEvent"
 _NON_COMMERCIAL = re.compile(r"(?i)(^|[^a-z])nc([^a-z]|$)|non-?commercial|research[- ]only")
 
 
@@ -223,14 +223,14 @@ def _event(artifact: Artifact, found: Snapshot, run: runs.Run | None) -> dict[st
 def _dataset(name: str, version: str, rows: int | None = None) -> dict[str, object]:
     facet = {
         "_producer": BUILDER,
-        "_schemaURL": "https://openlineage.io/spec/facets/1-0-1/DatasetVersionDatasetFacet.json",
+        "_schemaURL": "https://openlineage.io/spec/facets/1-0-1/DatasetVersionDatasetFacet.json#/$defs/DatasetVersionDatasetFacet",
         "datasetVersion": version,
     }
     dataset: dict[str, object] = {"namespace": "r1", "name": name, "facets": {"version": facet}}
     if rows is not None:
         statistics = {
             "_producer": BUILDER,
-            "_schemaURL": "https://openlineage.io/spec/facets/1-0-2/OutputStatisticsOutputDatasetFacet.json",
+            "_schemaURL": "https://openlineage.io/spec/facets/1-0-2/OutputStatisticsOutputDatasetFacet.json#/$defs/OutputStatisticsOutputDatasetFacet",
             "rowCount": rows,
         }
         dataset["outputFacets"] = {"outputStatistics": statistics}
