@@ -3,16 +3,26 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test slow check bench code-lock
+.PHONY: demo test test-trl slow fuzz chaos check bench code-lock
 
 demo: .venv/core
 	$(BIN)/r1 demo
 
 test: .venv/dev
-	$(BIN)/python -m pytest -m "not slow and not gpu and not slurm and not vllm and not ray"
+	$(BIN)/python -m pytest -m "not slow and not gpu and not slurm and not vllm and not ray and not trl"
+
+# TRL pins packages of its own, so it has an environment of its own.
+test-trl: .venv-trl/done
+	.venv-trl/bin/python -m pytest -m trl tests/trl
 
 slow: .venv/dev
 	$(BIN)/python -m pytest -m slow
+
+fuzz: .venv/dev
+	R1_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest tests/rewards/test_fuzz.py
+
+chaos: .venv/dev
+	$(BIN)/python -m tests.chaos --instants 200
 
 check: .venv/dev
 	$(BIN)/ruff check .
@@ -23,6 +33,11 @@ bench: .venv/dev
 
 code-lock: .venv/core
 	$(BIN)/r1 code-lock
+
+.venv-trl/done: pyproject.toml constraints.txt
+	test -x .venv-trl/bin/python || $(PYTHON) -m venv .venv-trl
+	.venv-trl/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[trl]"
+	touch $@
 
 # The marks are files in .venv: an environment made by hand is completed, not replaced.
 .venv/core: pyproject.toml constraints.txt

@@ -151,6 +151,9 @@ def run_command(
     single: Annotated[bool, typer.Option("-s", "--single", help="Only this stage, without those before it.")] = False,
     force: Annotated[bool, typer.Option("-f", "--force", help="Run even what is fresh.")] = False,
     downstream: Annotated[bool, typer.Option("--downstream", help="This stage and all after it.")] = False,
+    jobs: Annotated[
+        int, typer.Option("-j", "--jobs", min=1, help="So many stages at once, where they don't need one another.")
+    ] = 1,
     settings: Settings = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and why; change nothing.")] = False,
 ) -> None:
@@ -162,7 +165,7 @@ def run_command(
         raise UserError(
             "--dry-run changes nothing, so it can't show a --set", hint="run it without --dry-run, or edit params.yaml"
         )
-    wanted = run.Options(single=single, force=force, downstream=downstream)
+    wanted = run.Options(single=single, force=force, downstream=downstream, jobs=jobs)
     chosen = run.prepare(project, target, settings or [], wanted)
     if dry_run:
         planned = status.plan(pipeline.standings(project.root), chosen, single=single, force=force)

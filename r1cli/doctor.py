@@ -24,7 +24,7 @@ PACKAGES = (
     "transformers",
     "safetensors",
     "tokenizers",
-    "sympy",
+    "mpmath",
     "jinja2",
     "matplotlib",
     "ruamel.yaml",

@@ -15,7 +15,8 @@ from pathlib import Path
 from types import FrameType
 from typing import cast
 
-from r1cli import code_lock, console, runs
+from r1cli import code_lock, console, mend, runs
+from r1cli.claims import Claim
 from r1cli.dispatch.executor import Executor
 from r1cli.dispatch.job import Handle, JobSpec, State
 from r1cli.params_file import Values, pick, read_params
@@ -38,13 +39,17 @@ def run_stage(project: Project, name: str, *, executor: Executor, parent: Callab
         UserError: bad params or inputs, a failed or stopped stage, an orphaned run.
     """
     started_by = parent()
+    _check_parent(started_by, name)
     inputs = inputs_of(project.root, name)
-    values = pick(read_params(project.params), inputs.stage.params)
+    everything = read_params(project.params)
+    values = pick(everything, inputs.stage.params)
     params = parse(values)
     _check_code(project, inputs.stage.module)
+    mend.remember_lock(project)
     mark = fingerprint(inputs, values)
     work = project.work / name / mark
     with locked(work, name) as descriptor:
+        claim = Claim(project.state / "claims", project.root, name)
         record, run = runs.begin(project.runs, stage=name, fingerprint=mark)
         begun = time.monotonic()
         try:
@@ -57,6 +62,7 @@ def run_stage(project: Project, name: str, *, executor: Executor, parent: Callab
                     "params": values,
                     "deps": list(inputs.stage.deps),
                     "data": str(project.data),
+                    "checkpoints": everything.get("checkpoints", {}),  # changes no result, so it is in no fingerprint
                 }
                 outcome = compute(
                     work,
@@ -68,13 +74,15 @@ def run_stage(project: Project, name: str, *, executor: Executor, parent: Callab
                     inherited=(descriptor,),
                 )
                 run = replace(run, max_rss_mb=outcome.max_rss_mb, figures=outcome.figures, exit_code=outcome.exit_code)
+                _check_still_there(work, descriptor, name)
                 check(outcome, work, name)
             if parent() != started_by:
                 raise UserError(
                     f"the process that started {name} has ended, so nothing is published; the result is kept in {work}",
                     hint=f"r1 run {name}",
                 )
-            publish_stage(inputs.stage, work, project.root)
+            with claim.held():
+                publish_stage(inputs.stage, work, project.root)
             run = replace(run, exit_code=0)
         except (UserError, OSError) as error:
             run = replace(run, exit_code=run.exit_code or 1, error=str(error))
@@ -200,6 +208,31 @@ def _imports_model(params: Params, item: str) -> bool:
     return any(base is not None and base.source == "import" for base in bases)
 
 
+def _check_parent(parent: int, name: str) -> None:
+    """A `dvc` that was killed while this process started can't be noticed later: its place is taken by then."""
+    if "DVC_STAGE" not in os.environ:
+        return
+    try:
+        orphaned = os.getsid(parent) != os.getsid(0)
+    except ProcessLookupError:
+        orphaned = True
+    if orphaned:
+        raise UserError(f"the dvc that started {name} has ended, so nothing is done", hint=f"r1 run {name}")
+
+
+def _check_still_there(work: Path, descriptor: int, name: str) -> None:
+    """A removed work folder may have been made again by another run, which then holds another lock."""
+    if not _holds(work, descriptor):
+        raise UserError(f"the work folder of {name} was removed while it ran ({work})", hint=f"r1 run {name}")
+
+
+def _holds(work: Path, descriptor: int) -> bool:
+    try:
+        return os.path.samestat(os.fstat(descriptor), (work / "lock").stat())
+    except FileNotFoundError:
+        return False
+
+
 def _check_code(project: Project, module: str) -> None:
     if code_lock.out_of_date(project.root, [module]):
         raise UserError(
@@ -221,7 +254,7 @@ def locked(work: Path, name: str) -> Iterator[int]:
                 console.say(f"{name}: another process works on exactly this; waiting for it")
                 fcntl.flock(descriptor, fcntl.LOCK_EX)
             # The folder may have been pruned between opening and locking.
-            if (work / "lock").exists() and os.path.samestat(os.fstat(descriptor), (work / "lock").stat()):
+            if _holds(work, descriptor):
                 yield descriptor
                 return
         finally:
@@ -249,7 +282,10 @@ def finished(work: Path) -> bool:
 
 
 def clear(work: Path) -> None:
-    """Remove what an unfinished attempt would have published. What it resumes from lies elsewhere in the folder."""
+    """Remove what an earlier attempt would have published. What an unfinished one resumes from stays; where one had
+    finished, the stage is computed again because the user insists, and then from the beginning."""
+    if finished(work):
+        shutil.rmtree(work / "steps", ignore_errors=True)
     for name in ("out", "plots"):
         shutil.rmtree(work / name, ignore_errors=True)
     for name in ("metrics.json", "result.json", "events.jsonl", "log.txt"):

@@ -6,15 +6,19 @@ DVC is imported inside the functions: it costs a third of a second, which `r1 --
 import contextlib
 import difflib
 import os
+import re
 import signal
 import subprocess
 import sys
 import sysconfig
+import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from r1cli.dispatch.local import end_with_parent
 from stages.contract.errors import UserError
 
 if TYPE_CHECKING:
@@ -22,6 +26,7 @@ if TYPE_CHECKING:
     from dvc.stage import PipelineStage
 
 FAILED = 255  # dvc's exit code when a stage fails
+_TRIES, _AGAIN_S = 5, 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -122,6 +127,17 @@ def inputs_of(root: Path, name: str) -> Inputs:
     Raises:
         UserError: there is no such stage, dvc.yaml can't be read, or a dep is missing.
     """
+    for _ in range(_TRIES):  # beside this stage another DVC may be writing dvc.lock, which it does in place
+        try:
+            return _inputs_of(root, name)
+        except UserError as error:
+            if "dvc.lock" not in error.message:
+                raise
+            time.sleep(_AGAIN_S)
+    return _inputs_of(root, name)
+
+
+def _inputs_of(root: Path, name: str) -> Inputs:
     with _repo(root) as repo:
         found = _find(repo, name)
         return Inputs(stage=_stage(repo, found), digests=_digests(repo, found), recorded=_recorded(found))
@@ -173,18 +189,74 @@ def unknown_stage(target: str, names: Sequence[str]) -> UserError:
 def call(root: Path, *arguments: str) -> int:
     """Run a DVC command on this terminal and return its exit code. It waits for other writers instead of failing.
 
-    Ctrl-C reaches DVC and the stage from the terminal, SIGTERM is passed on: in both cases DVC's end is waited for.
+    Ctrl-C reaches DVC and the stage from the terminal, SIGTERM and SIGHUP are passed on: DVC's end is waited for. If
+    this process is killed, DVC ends too, and with it the stage: a second DVC would find the first one in its way.
     """
-    child = subprocess.Popen(_command(arguments), cwd=root, env=_environment())
-    before = (
-        signal.signal(signal.SIGINT, signal.SIG_IGN),
-        signal.signal(signal.SIGTERM, lambda number, frame: os.kill(child.pid, number)),
+    child = subprocess.Popen(
+        _command(arguments), cwd=root, env=_environment(), preexec_fn=partial(end_with_parent, os.getpid())
     )
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    for number in (signal.SIGTERM, signal.SIGHUP):
+        if before[number] is not signal.SIG_IGN:  # `nohup` means it
+            signal.signal(number, lambda received, frame: child.send_signal(received))
     try:
         return child.wait()
     finally:
-        signal.signal(signal.SIGINT, before[0])
-        signal.signal(signal.SIGTERM, before[1])
+        for number, handler in before.items():
+            signal.signal(number, handler)
+
+
+def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
+    """Start a DVC command, its lines to be read from its `stdout`. It ends when this process does."""
+    return subprocess.Popen(
+        _command(arguments),
+        cwd=root,
+        env=_environment(),
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+        preexec_fn=partial(end_with_parent, os.getpid()),
+    )
+
+
+def lock_order(root: Path) -> list[str]:
+    """The stages in dvc.lock, in its order."""
+    return list(_entries(root / "dvc.lock")[1])
+
+
+def serial_order(root: Path) -> list[str]:
+    """All stages in the order in which `dvc repro` runs them."""
+    from dvc.repo.reproduce import get_active_graph, plan_repro
+
+    with _repo(root) as repo:
+        planned = plan_repro(get_active_graph(repo.index.graph), _all(repo))
+        return [found.name for found in planned if hasattr(found, "name")]
+
+
+def sort_lock(root: Path, order: Sequence[str]) -> None:
+    """Put dvc.lock's entries into an order; others follow. Their text stays as DVC wrote it."""
+    path = root / "dvc.lock"
+    head, entries = _entries(path)
+    place = {name: number for number, name in enumerate(order)}
+    names = sorted(entries, key=lambda name: place.get(name, len(place)))
+    if names != list(entries):
+        scratch = path.with_name("dvc.lock.part")
+        scratch.write_text(head + "".join(entries[name] for name in names))
+        os.replace(scratch, path)
+
+
+def _entries(path: Path) -> tuple[str, dict[str, str]]:
+    """dvc.lock as text: what stands above the stages, and the lines of each stage."""
+    head: list[str] = []
+    entries: dict[str, list[str]] = {}
+    lines: list[str] = head
+    for line in path.read_text().splitlines(keepends=True) if path.exists() else []:
+        if re.match(r"  [^\s-].*:$", line):
+            lines = entries.setdefault(line.strip().rstrip(":"), [])
+        lines.append(line)
+    return "".join(head), {name: "".join(found) for name, found in entries.items()}
 
 
 def call_quietly(root: Path, *arguments: str) -> tuple[int, str]:

@@ -4,10 +4,10 @@ import json
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from r1cli import code_lock, params_file, pipeline, runs
+from r1cli import code_lock, console, mend, parallel, params_file, pipeline, runs
 from r1cli.pipeline import Pipeline
 from r1cli.project import Project, check_tools
 from stages.contract.errors import UserError
@@ -21,6 +21,7 @@ class Options:
     single: bool = False
     force: bool = False
     downstream: bool = False
+    jobs: int = 1  # stages at once
 
     def flags(self) -> list[str]:
         wanted = {"--single-item": self.single, "--force": self.force, "--downstream": self.downstream}
@@ -36,6 +37,9 @@ def prepare(project: Project, target: str, settings: Sequence[str], options: Opt
         UserError: naming what is wrong.
     """
     check_tools(project)
+    for done in mend.mend(project):
+        console.say(done)
+    parallel.restore_order(project)
     old = params_file.read_params(project.params)
     if settings:
         text = params_file.set_values(project.params.read_text(), settings)
@@ -72,10 +76,14 @@ def repro(project: Project, target: str, options: Options) -> None:
         SystemExit: a stage failed.
     """
     if options.downstream and target == "all":
-        options = Options(single=options.single, force=options.force)
+        options = replace(options, downstream=False)
     began = time.time()
     arguments = ["repro", *options.flags(), *([] if target == "all" else [target])]
-    code = pipeline.call(project.root, *arguments)
+    if options.jobs > 1:
+        names = concerned(pipeline.load(project.root), target, options)
+        code = parallel.repro(project, names, jobs=options.jobs, force=options.force)
+    else:
+        code = pipeline.call(project.root, *arguments)
     if code == 0:
         add_tracked(project.root)
         return

@@ -15,7 +15,7 @@ from stages.contract.schemas import SCORES, TASKS
 from stages.contract.tables import read_table, write_table
 from stages.contract.task import tasks_of
 from stages.evals.summary import headline
-from stages.rewards.scorer import grade, refused
+from stages.rewards.scorer import refused
 from stages.tasks.general import REFUSALS
 
 
@@ -28,10 +28,10 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     general = tasks_of(read_table(paths.data / "prompts" / "general_test.parquet", TASKS))[: settings.general or None]
     sampling = settings.sampling
     drawn = sample_tasks(
-        model, problems, sampling, draws=sampling.draws, seed=params.seed, report=report, name="test problems"
+        model, problems, sampling, paths, report, draws=sampling.draws, seed=params.seed, name="test problems"
     )
     drawn += sample_tasks(
-        model, general, sampling, draws=settings.general_draws, seed=params.seed, report=report, name="general prompts"
+        model, general, sampling, paths, report, draws=settings.general_draws, seed=params.seed, name="general prompts"
     )
     preferences = reward_judge(paths.data, model)([d.task for d in drawn], [d.text for d in drawn])
     checkpoint = digest(model.folder)
@@ -44,7 +44,7 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
 def _row(
     name: str, draw: Draw, preference: float | None, settings: Evaluate, checkpoint: str, seed: int
 ) -> dict[str, object]:
-    grades = grade(draw.task, draw.text, finished=draw.completion.finished)
+    grades = draw.grade
     row: dict[str, object] = {
         "r1_parents": [draw.task.id],
         "r1_op": "verify",

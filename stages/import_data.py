@@ -1,7 +1,7 @@
 """Import problems (`r1 data import`): a local file or folder, or a Hub data set, into rows of the task pool.
 
 Paper: RL data (B.3.1). GSM8K-style (`question`, worked `answer` ending in `#### 18`) and AIME-style
-(`problem`, `answer`) columns are recognised. Nothing is dropped silently: rejected.parquet holds every
+(`problem`, `answer`) columns are recognised, and code tasks (`prompt`, `code_task`, perhaps `solution`). Nothing is dropped silently: rejected.parquet holds every
 row that is left out, with the reason. Decontamination is the `prompts` stage's work.
 Reads: the source. Writes: tasks.parquet, rejected.parquet, import.json.
 """
@@ -24,12 +24,14 @@ from stages.contract.schemas import TASKS, content_id
 from stages.contract.tables import write_table
 from stages.curate.dedup import deduplicate
 from stages.curate.words import normalise
+from stages.rewards.code_task import read_task
 from stages.rewards.extraction import final_answer
 from stages.rewards.language import dominant
 from stages.rewards.maths import read
-from stages.rewards.scorer import gold_problem
+from stages.rewards.scorer import gradable
 
 PROMPT_COLUMNS = ("question", "problem", "prompt")
+CODE_COLUMNS = ("code_task", "task")  # a code task as stages/rewards/code_task.py has it, or its JSON
 ANSWER_COLUMNS = ("final_answer", "answer", "solution")  # a bare answer goes before a worked one
 SUFFIXES = (".jsonl", ".json", ".parquet")
 ROLES = ("train", "validation", "test")
@@ -87,11 +89,13 @@ def main(arguments: Mapping[str, str], paths: Paths, report: Reporter) -> None:
     (paths.out / "import.json").write_text(json.dumps(description, indent=1, ensure_ascii=False) + "\n")
 
     reasons = rejected.get_column("r1_drop").str.split(":").list.first()
-    problems = [(row_id, gold_problem(answer)) for row_id, answer in tasks.select("r1_id", "answer").iter_rows()]
-    for kind, meaning in (("unparsable_gold", "can't be parsed"), ("needs_algebra", "can only be compared as text")):
-        ids = [row_id for row_id, problem in problems if problem == kind]
-        if ids:
-            report.note(f"{len(ids)} gold answers {meaning}: {', '.join(ids[:5])}{' ...' if len(ids) > 5 else ''}")
+    ids = [
+        row_id
+        for row_id, answer, tests in tasks.select("r1_id", "answer", "tests").iter_rows()
+        if not tests and not gradable(answer)
+    ]
+    if ids:
+        report.note(f"{len(ids)} gold answers can't be parsed: {', '.join(ids[:5])}{' ...' if len(ids) > 5 else ''}")
     paths.write_metrics(
         {
             "rows": len(rows),
@@ -99,8 +103,8 @@ def main(arguments: Mapping[str, str], paths: Paths, report: Reporter) -> None:
             "rejected_empty": int((reasons == "empty").sum()),
             "rejected_no_answer": int((reasons == "no_answer").sum()),
             "rejected_duplicate": int((reasons == "duplicate").sum()),
-            "unparsable_golds": sum(problem == "unparsable_gold" for _, problem in problems),
-            "text_only_golds": sum(problem == "needs_algebra" for _, problem in problems),
+            "rejected_bad_task": int((reasons == "bad_task").sum()),
+            "unparsable_golds": len(ids),
         }
     )
 
@@ -233,7 +237,8 @@ def task_row(record: Mapping[str, object], *, wanted: Arguments, source: Source)
         UserError: the record has no column for them.
     """
     prompt = _clean(_first(record, PROMPT_COLUMNS, source.label))
-    answer = gold_answer(record, source.label)
+    tests = code_task(record)
+    answer = _text(record.get("solution")) if tests else gold_answer(record, source.label)
     row: dict[str, object] = {
         "r1_parents": [],
         "r1_op": "ingest",
@@ -243,13 +248,33 @@ def task_row(record: Mapping[str, object], *, wanted: Arguments, source: Source)
         "language": dominant(prompt),
         "prompt": prompt,
         "answer": answer,
-        "tests": "",
+        "tests": tests,
         "states": [content_id("prompt", [normalise(prompt)])],
         "source": source.label,
         "revision": source.revision,
         "license": wanted.license,
     }
     return {"r1_id": TASKS.row_id(row), **row}
+
+
+def code_task(record: Mapping[str, object]) -> str:
+    """The code task of a record as JSON, or nothing. Its reference program, if it has one, is its `solution`."""
+    for column in CODE_COLUMNS:
+        value = record.get(column)
+        if isinstance(value, str) and value.lstrip().startswith("{"):
+            value = _parse_json(value, column)
+        if isinstance(value, dict) and "cases" in value:
+            return json.dumps({k: v for k, v in value.items() if v is not None}, ensure_ascii=False)
+    return ""
+
+
+def _task_problem(tests: str) -> str:
+    """Why a code task can't be graded, or nothing."""
+    try:
+        read_task(json.loads(tests))
+    except ValueError as error:
+        return f"bad_task:{_first_line(error)}"
+    return ""
 
 
 def gold_answer(record: Mapping[str, object], label: str) -> str:
@@ -301,11 +326,14 @@ def _clean(text: str) -> str:
 
 
 def divide_rows(rows: list[dict[str, object]]) -> tuple[pl.DataFrame, pl.DataFrame]:
-    """Tasks, and rejected rows: `empty`, `no_answer`, and `duplicate:` with the id of the row that stayed."""
+    """Tasks, and rejected rows: `empty`, `no_answer`, `bad_task:` and why, and `duplicate:` with the id of the row that
+    stayed."""
     whole: list[dict[str, object]] = []
     dropped: list[dict[str, object]] = []
     for row in rows:
-        reason = "empty" if not row["prompt"] else "no_answer" if not row["answer"] else None
+        tests = str(row["tests"])
+        reason = "empty" if not row["prompt"] else "no_answer" if not (row["answer"] or tests) else ""
+        reason = reason or (_task_problem(tests) if tests else "")
         if reason:
             dropped.append({**row, "r1_drop": reason})
         else:

@@ -6,8 +6,7 @@ data/prompts/train.parquet and the checkpoint that it starts from. Writes: check
 """
 
 import json
-import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 
@@ -23,11 +22,10 @@ from stages.contract.schemas import TASKS
 from stages.contract.tables import read_table
 from stages.contract.task import Task, tasks_of
 from stages.evals.fitness import Answer, Fitness, fitness, unfit
-from stages.rewards.maths import read
-from stages.rewards.scorer import Grade, gold_problem, grade, scorer
+from stages.rewards.altered import altered
+from stages.rewards.scorer import Grade, grade, scorer
 
 NAMED = 5  # rows named in an error; check.json holds all
-_DIGITS = re.compile(r"[0-9]+")
 
 
 def main(arguments: Mapping[str, str], paths: Paths, report: Reporter) -> None:
@@ -70,7 +68,7 @@ def sampled_groups(
     size = settings.group_size
     sampling = Sampling(draws=size, temperature=settings.temperature, top_p=settings.top_p, max_new_tokens=limit)
     drawn = sample_tasks(
-        model, tasks, sampling, draws=size, seed=params.seed, report=report, name=f"sampling {checkpoint}"
+        model, tasks, sampling, paths, report, draws=size, seed=params.seed, name=f"sampling {checkpoint}"
     )
     scores = scorer(settings.reward)(
         [d.task for d in drawn],
@@ -110,9 +108,10 @@ def check_golds(files: list[Path], paths: Paths, report: Reporter) -> None:
     rewarded: list[dict[str, str]] = []
     num_altered = 0
     for done, task in enumerate(graded, start=1):
-        gold = grade_answer(task, task.answer)
-        if gold.accuracy != 1.0:
-            failed.append({"id": task.id, "answer": task.answer, "reason": gold.reason})
+        if task.answer or not task.code:  # a code task may come without a reference program
+            gold = grade_answer(task, task.answer)
+            if gold.accuracy != 1.0:
+                failed.append({"id": task.id, "answer": task.answer, "reason": gold.reason})
         for how, answer in altered(task):
             num_altered += 1
             if grade_answer(task, answer).accuracy != 0.0:
@@ -121,8 +120,7 @@ def check_golds(files: list[Path], paths: Paths, report: Reporter) -> None:
             report.step(done)
     report.step(len(graded))
 
-    text_only = [task.id for task in graded if not task.tests and gold_problem(task.answer) == "needs_algebra"]
-    found = {"gold_failed": failed, "altered_rewarded": rewarded, "text_only": text_only}
+    found = {"gold_failed": failed, "altered_rewarded": rewarded}
     (paths.out / "check.json").write_text(json.dumps(found, indent=1, ensure_ascii=False) + "\n")
     paths.write_metrics(
         {
@@ -132,11 +130,8 @@ def check_golds(files: list[Path], paths: Paths, report: Reporter) -> None:
             "gold_failed": len(failed),
             "altered": num_altered,
             "altered_rewarded": len(rewarded),
-            "text_only_golds": len(text_only),
         }
     )
-    if text_only:
-        report.note(f"{len(text_only)} gold answers can only be compared as text: {', '.join(text_only[:NAMED])}")
     if failed:
         rows = "; ".join(f"{row['id']} ({row['answer']!r}: {row['reason']})" for row in failed[:NAMED])
         raise UserError(
@@ -183,28 +178,6 @@ def _may_be_tasks(path: Path) -> bool:
 def grade_answer(task: Task, answer: str) -> Grade:
     """The grade of a well-formed response with this answer."""
     return grade(task, f"<think></think><answer>{answer}</answer>", finished=True)
-
-
-def altered(task: Task) -> Iterator[tuple[str, str]]:
-    """Answers that are near the gold and wrong, with what was done to it."""
-    gold = task.answer
-    if task.tests:
-        yield "plus one", f"({gold})+1"
-        yield "sign", f"-({gold})-1"
-        yield "no program", f"return {gold}"
-        return
-    digits = list(_DIGITS.finditer(gold))
-    if digits:
-        start, end = digits[-1].span()
-        last = gold[end - 1]
-        yield "digit", f"{gold[: end - 1]}{(int(last) + 1) % 10}{gold[end:]}"
-        # A zero could vanish at the end of a decimal.
-        yield "appended digit", f"{gold[:end]}7{gold[end:]}"
-        if read(gold).number != 0:
-            yield "sign", gold[1:] if gold.startswith("-") else f"-{gold}"
-    else:
-        yield "appended letter", f"{gold}q"
-    yield "empty", ""
 
 
 if __name__ == "__main__":

@@ -15,6 +15,7 @@ from itertools import combinations
 import polars as pl
 
 from stages.assembly.models import Model, digest, open_model, read_by
+from stages.assembly.progress import progress
 from stages.assembly.rows import Draw, generated, sample_tasks
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
@@ -40,11 +41,10 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     tasks = tasks_of(read_table(paths.data / "prompts" / "general.parquet", TASKS))
     draws = settings.sampling.draws
     drawn = sample_tasks(
-        model, tasks, settings.sampling, draws=draws, seed=params.seed, report=report, name="sampling answers to judge"
+        model, tasks, settings.sampling, paths, report, draws=draws, seed=params.seed, name="sampling answers to judge"
     )
 
     checkpoint = digest(model.folder)
-
     pairs = judged_pairs([d for d in drawn if d.task.kind == "helpful"], settings, checkpoint, seed=params.seed)
     pairs = then(pairs, forget(pairs.kept, settings.forget))
     write_table(pairs.kept, paths.out / "pairs.parquet", PAIRS)
@@ -58,10 +58,6 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     write_table(chosen_labels.rejected, paths.out / "labels_rejected.parquet", LABELS.rejected())
 
     helpful, safety = _scalar(model), _scalar(model)
-    chosen, rejected = (
-        [read_by("helpful", model.codec, p, r) for p, r in zip(pairs.kept["prompt"], pairs.kept[side], strict=True)]
-        for side in ("chosen", "rejected")
-    )
     ledgers = {
         name: Ledger(
             paths.out,
@@ -77,8 +73,19 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
             ("safety", safety, "labels", labels),
         )
     }
+    chosen, rejected = (
+        [read_by("helpful", model.codec, p, r) for p, r in zip(pairs.kept["prompt"], pairs.kept[side], strict=True)]
+        for side in ("chosen", "rejected")
+    )
     first = train_pairwise(
-        helpful, chosen, rejected, settings.train, seed=params.seed, report=report, used=ledgers["helpful"].rows
+        helpful,
+        chosen,
+        rejected,
+        settings.train,
+        seed=params.seed,
+        report=report,
+        progress=progress(paths, "helpful", report, ledgers["helpful"]),
+        used=ledgers["helpful"].rows,
     )
     responses = [
         read_by("safety", model.codec, p, r) for p, r in zip(labels["prompt"], labels["response"], strict=True)
@@ -90,6 +97,7 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
         settings.train,
         seed=params.seed,
         report=report,
+        progress=progress(paths, "safety", report, ledgers["safety"]),
         used=ledgers["safety"].rows,
     )
     for ledger in ledgers.values():

@@ -18,6 +18,7 @@ from stages.contract.events import Silent
 from stages.contract.job import FAILED, Paths
 from stages.contract.schemas import TASKS
 from stages.contract.tables import read_table
+from stages.contract.task import tasks_of
 from stages.import_data import hub_files, main, records
 from stages.reward_check import main as check
 
@@ -114,7 +115,7 @@ def test_golds_that_cannot_be_parsed_are_kept_and_counted(tmp_path: Path) -> Non
     source = write_jsonl(tmp_path / "a.jsonl", [{"problem": "p", "answer": "{5"}, {"problem": "q", "answer": "x+1"}])
     assert run(tmp_path / "w", source)[0].height == 2
     metrics = json.loads((tmp_path / "w" / "metrics.json").read_text())
-    assert (metrics["unparsable_golds"], metrics["text_only_golds"]) == (1, 1)
+    assert metrics["unparsable_golds"] == 1
 
 
 def test_chinese_is_detected(tmp_path: Path) -> None:
@@ -293,17 +294,33 @@ def imported(tmp_path: Path, rows: Sequence[Mapping[str, object]]) -> Paths:
     return where
 
 
-def test_check_passes_sound_golds_and_lists_text_only_ones(tmp_path: Path) -> None:
+def test_check_passes_sound_golds_of_every_kind(tmp_path: Path) -> None:
     golds = ["0", "9", "-3", "0.5", "1/2", "10%", "left", "x+1"]
     where = imported(tmp_path, [{"question": f"q{i}", "answer": gold} for i, gold in enumerate(golds)])
     check({"data": "demo"}, where, Silent())
     metrics = json.loads(where.metrics.read_text())
-    assert (metrics["tasks"], metrics["gold_reward"], metrics["text_only_golds"]) == (8, 1.0, 1)
-    assert (metrics["altered"], metrics["altered_rewarded"]) == (
-        29,
-        0,
-    )  # four of each number, three of zero, two of the word
-    assert len(json.loads((where.out / "check.json").read_text())["text_only"]) == 1
+    assert (metrics["tasks"], metrics["gold_reward"]) == (8, 1.0)
+    # Four of each number, three of zero, two of the word.
+    assert (metrics["altered"], metrics["altered_rewarded"]) == (29, 0)
+
+
+def test_code_tasks_are_imported_checked_and_run(tmp_path: Path) -> None:
+    task = {"type": "stdin", "cases": [{"input": "3", "output": "16"}]}
+    rows = [
+        {"prompt": "print 16", "code_task": task, "solution": "print(16)"},
+        {"prompt": "as JSON", "code_task": json.dumps(task)},
+        {"prompt": "no cases", "code_task": {"type": "stdin", "cases": []}},
+    ]
+    where = imported(tmp_path, rows)
+    folder = where.data / "imports" / "demo"
+    tasks = tasks_of(read_table(folder / "tasks.parquet", TASKS))
+    assert [json.loads(one.code) for one in tasks] == [task, task] and [one.tests for one in tasks] == [(), ()]
+    (reason,) = read_table(folder / "rejected.parquet", TASKS.rejected()).get_column("r1_drop")
+    assert reason.startswith("bad_task:") and "cases" in reason
+    check({"data": "demo"}, where, Silent())
+    metrics = json.loads(where.metrics.read_text())
+    # Nothing printed, a part of the output, and more than it; without a reference program the first two.
+    assert (metrics["gold_reward"], metrics["altered"], metrics["altered_rewarded"]) == (1.0, 5, 0)
 
 
 def test_check_names_the_golds_that_fail(tmp_path: Path) -> None:
@@ -359,7 +376,7 @@ def test_real_sets_import_and_pass_the_check(tmp_path: Path, name: str, rows: in
     into = Paths(data=where.data, out=folder, metrics=where.metrics, plots=where.plots)
     main({"source": str(source), "name": name}, into, Silent())
     metrics = json.loads(where.metrics.read_text())
-    assert (metrics["rows"], metrics["tasks"], metrics["text_only_golds"]) == (rows, rows, 0)
+    assert (metrics["rows"], metrics["tasks"], metrics["unparsable_golds"]) == (rows, rows, 0)
     check({"data": name}, where, Silent())
     metrics = json.loads(where.metrics.read_text())
     assert (metrics["gold_reward"], metrics["altered_rewarded"]) == (1.0, 0)

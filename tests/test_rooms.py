@@ -16,7 +16,8 @@ NEIGHBOURS = {("rewards", "sandbox")}  # the exceptions to "nothing sideways"
 HOMES = {
     "vllm": {"stages/rollout/vllm.py"},
     "deepspeed": {"stages/model/trainer.py"},
-    "sympy": {"stages/rewards/maths.py"},
+    "mpmath": {"stages/rewards/precise.py"},
+    "sympy": set(),  # torch brings it; its parsers evaluate text (docs/decisions/0004)
     "dvc": {"r1cli/pipeline.py"},
     "rich": {"r1cli/console.py"},
 }

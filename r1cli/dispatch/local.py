@@ -6,19 +6,23 @@ import resource
 import signal
 import subprocess
 import sys
+from functools import partial
 
 from r1cli.dispatch.job import Handle, JobSpec, State
 
 _PR_SET_PDEATHSIG = 1
 
 
-def end_with_parent() -> None:
-    """Have the kernel send SIGTERM to this process when its parent ends (Linux; elsewhere nothing happens).
+def end_with_parent(parent: int | None = None) -> None:
+    """Have the kernel send SIGTERM to this process when its parent ends (Linux; elsewhere nothing happens), more
+    precisely the parent's thread that started it. With `parent`, end at once if that has happened already.
 
     Without it a killed `dvc` leaves its stage running, and the next one would start a second trainer.
     """
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if parent is not None and os.getppid() != parent:
+        os._exit(128 + signal.SIGTERM)
 
 
 class LocalExecutor:
@@ -38,7 +42,7 @@ class LocalExecutor:
                 stderr=subprocess.STDOUT,
                 start_new_session=True,
                 pass_fds=spec.inherited,
-                preexec_fn=end_with_parent,
+                preexec_fn=partial(end_with_parent, os.getpid()),
             )
         handle = Handle(id=str(child.pid))
         self._children[handle.id] = child

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import torch
 
+from stages.assembly.progress import progress
 from stages.contract.engine import Engine
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
@@ -106,6 +107,7 @@ def born(
         seed=seed,
         report=report,
         team=team_of(params),
+        progress=progress(paths, "pretrain", report, ledger),
         used=ledger.rows,
     )
     ledger.write()

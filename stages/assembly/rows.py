@@ -6,6 +6,7 @@ from dataclasses import dataclass
 import polars as pl
 
 from stages.assembly.models import Model, digest, open_model
+from stages.assembly.progress import Samples
 from stages.contract.engine import Completion
 from stages.contract.events import Reporter
 from stages.contract.job import Paths
@@ -17,7 +18,8 @@ from stages.curate.dedup import deduplicate
 from stages.curate.filters import Filter, Row, keep
 from stages.curate.mix import keep_per
 from stages.curate.outcome import Curated, forget, then
-from stages.rewards.scorer import grade
+from stages.rewards.batch import Graders, Pending, processes_for
+from stages.rewards.scorer import Grade, grade
 from stages.tasks.problems import states_in
 
 GRADED = {"verdict": pl.String(), "language_consistency": pl.Float64()}
@@ -50,6 +52,7 @@ class Draw:
     number: int
     completion: Completion
     text: str
+    grade: Grade
 
 
 def generated(draw: Draw, sampling: Sampling, *, checkpoint: str, seed: int) -> dict[str, object]:
@@ -59,29 +62,55 @@ def generated(draw: Draw, sampling: Sampling, *, checkpoint: str, seed: int) -> 
 
 
 def sample_tasks(
-    model: Model, tasks: Sequence[Task], sampling: Sampling, *, draws: int, seed: int, report: Reporter, name: str
+    model: Model,
+    tasks: Sequence[Task],
+    sampling: Sampling,
+    paths: Paths,
+    report: Reporter,
+    *,
+    draws: int,
+    seed: int,
+    name: str,
 ) -> list[Draw]:
-    """`draws` answers for each task, in the tasks' order."""
+    """`draws` answers for each task, in the tasks' order, graded. What needs processes to be graded is graded there
+    while the next answers are sampled. Answers are kept chunk by chunk, so that a stopped stage goes on.
+
+    `name` is shown, and tells what is kept from the stage's other samples.
+    """
     chunk = 256  # prompts a call; each call has its own seed
     report.phase(name, total=len(tasks))
-    found = []
-    for begin in range(0, len(tasks), chunk):
+    samples = Samples(paths, name, report)
+    ids = {begin: [task.id for task in tasks[begin : begin + chunk]] for begin in range(0, len(tasks), chunk)}
+    kept = samples.found(ids, draws=draws)
+    sampled: list[tuple[Task, int, Completion, str]] = []
+    pending: list[Pending] = []
+    graders = Graders(processes_for(tasks))
+    for begin in ids:
         part = tasks[begin : begin + chunk]
-        groups = model.engine.generate(
-            [model.codec.prompt(t.prompt) for t in part],
-            draws=draws,
-            max_new_tokens=sampling.max_new_tokens,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            seed=seed * 1_000_003 + begin,
-        )
-        found += [
-            Draw(task=task, number=number, completion=c, text=model.codec.text(c.tokens))
-            for task, group in zip(part, groups, strict=True)
-            for number, c in enumerate(group)
+        if begin not in kept:
+            kept[begin] = model.engine.generate(
+                [model.codec.prompt(t.prompt) for t in part],
+                draws=draws,
+                max_new_tokens=sampling.max_new_tokens,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                seed=seed * 1_000_003 + begin,
+            )
+            samples.put(begin, ids[begin], kept[begin])
+        new = [
+            (task, number, completion, model.codec.text(completion.tokens))
+            for task, group in zip(part, kept.pop(begin), strict=True)
+            for number, completion in enumerate(group)
         ]
-        report.step(begin + len(part), {"tokens": sum(len(d.completion.tokens) for d in found)})
-    return found
+        pending.append(graders.submit([n[0] for n in new], [n[3] for n in new], [n[2].finished for n in new]))
+        sampled += new
+        report.step(begin + len(part), {"tokens": sum(len(s[2].tokens) for s in sampled)})
+    grades = [grade for one in pending for grade in one.result()]
+    graders.close()
+    return [
+        Draw(task=task, number=number, completion=completion, text=text, grade=graded)
+        for (task, number, completion, text), graded in zip(sampled, grades, strict=True)
+    ]
 
 
 def example_rows(
@@ -91,10 +120,11 @@ def example_rows(
     `verdict` and `language_consistency`, that the curation filters read and `curated_examples` drops."""
     rows = []
     for draw, text in zip(draws, texts, strict=True):
-        grades = grade(draw.task, text, finished=draw.completion.finished)
+        refined = text != draw.text
+        grades = grade(draw.task, text, finished=draw.completion.finished) if refined else draw.grade
         row: dict[str, object] = {
             "r1_parents": [draw.task.id],
-            "r1_op": op if text != draw.text else "generate",
+            "r1_op": op if refined else "generate",
             "r1_gen": generated(draw, sampling, checkpoint=checkpoint, seed=seed),
             "task_id": draw.task.id,
             "kind": draw.task.kind,
@@ -152,7 +182,7 @@ def sampled_examples(
     sampling = settings.sampling
     tasks = fitting(model, tasks_of(train), max_new_tokens=sampling.max_new_tokens, report=report)[: settings.prompts]
     drawn = sample_tasks(
-        model, tasks, sampling, draws=sampling.draws, seed=params.seed, report=report, name=f"sampling {checkpoint}"
+        model, tasks, sampling, paths, report, draws=sampling.draws, seed=params.seed, name=f"sampling {checkpoint}"
     )
     texts = [refine(draw.text, draw.task.language) if refine else draw.text for draw in drawn]
     rows = example_rows(

@@ -2,11 +2,13 @@
 
 from collections.abc import Callable, Iterable, Sequence
 from functools import partial
+from pathlib import Path
 
 import polars as pl
 import torch
 
 from stages.assembly.models import Model, digest, open_model
+from stages.assembly.progress import progress
 from stages.assembly.rows import fitting, held_out_guard, sampling_digest
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
@@ -21,6 +23,7 @@ from stages.evals.reflection import reflective_words
 from stages.model.checkpoint import weights_digest
 from stages.model.optimiser import adamw
 from stages.model.sft import fine_tune
+from stages.rewards.batch import Graders, processes_for
 from stages.rewards.scorer import Judge, scorer
 from stages.rl.loop import Parts, Sample, limit_at, train
 from stages.tasks.traces import REFLECTIVE
@@ -73,30 +76,39 @@ def reinforce(
     longest = max(stretch.max_new_tokens for stretch in settings.lengths)
     tasks = fitting(model, tasks_of(pool), max_new_tokens=longest, report=report)
     problems = fitting(model, tasks_of(validation), max_new_tokens=longest, report=report)[: settings.validate_problems]
-    kept: list[dict[str, object]] = []
+    kept = Rollouts()
     ledger = Ledger(paths.out, weights=lambda: weights_digest(model.policy.decoder), replay=paths.replay)
     rows_of = partial(_rollout_rows, settings=settings, seed=params.seed, start=digest(model.folder))
 
     def used(step: int, samples: Sequence[Sample]) -> None:
         ledger.record(step, ledger_entries(rows_of(step, samples), samples, updates_before(step, settings)))
 
+    graders = Graders(processes_for([*tasks, *problems]))
     parts = Parts(
         policy=model.policy,
         engine=model.engine,
         codec=model.codec,
-        score=scorer(settings.reward, judge(model) if judge else None),
+        score=scorer(settings.reward, judge(model) if judge else None, graded=graders.grade_all),
         pick=pick or picker(tasks, settings.prompts_per_step, seed=params.seed),
         forbidden=held_out_guard(validation, test),
         reflective=count_reflective,
         validate=lambda draw: _validation_figures(draw([*problems, *general])),
-        keep=lambda step, samples: kept.extend(rows_of(step, samples)),
+        keep=lambda step, samples: kept.rows.extend(rows_of(step, samples)),
         used=used,
     )
     optimiser = adamw(model.policy.parameters(), betas=settings.betas, weight_decay=settings.weight_decay)
-    curve, validated = train(parts, settings, seed=params.seed, optimiser=optimiser, report=report)
+    curve, validated = train(
+        parts,
+        settings,
+        seed=params.seed,
+        optimiser=optimiser,
+        report=report,
+        progress=progress(paths, "grpo", report, kept, ledger),
+    )
+    graders.close()
     ledger.write()
     model.save(paths.out / "checkpoint")
-    write_table(pl.DataFrame(kept, schema=ROLLOUTS.schema), paths.out / "rollouts.parquet", ROLLOUTS)
+    kept.save(paths.out)
     paths.write_curve("curve", curve)
     paths.write_curve("validation", validated)
     last = validated[-1]
@@ -113,6 +125,19 @@ def reinforce(
             "preference": last.get("preference"),
         }
     )
+
+
+class Rollouts:
+    """The rows of rollouts.parquet, gathered in training."""
+
+    def __init__(self) -> None:
+        self.rows: list[dict[str, object]] = []
+
+    def save(self, folder: Path) -> None:
+        write_table(pl.DataFrame(self.rows, schema=ROLLOUTS.schema), folder / "rollouts.parquet", ROLLOUTS)
+
+    def restore(self, folder: Path) -> None:
+        self.rows = read_table(folder / "rollouts.parquet", ROLLOUTS).to_dicts()
 
 
 def _validation_figures(samples: Sequence[Sample]) -> dict[str, float]:
@@ -205,7 +230,16 @@ def tune(params: Params, settings: SFT, paths: Paths, report: Reporter, *, start
         ids=frame["r1_id"].to_list(),
         replay=paths.replay,
     )
-    curve = fine_tune(model.policy, prompts, responses, settings, seed=params.seed, report=report, used=ledger.rows)
+    curve = fine_tune(
+        model.policy,
+        prompts,
+        responses,
+        settings,
+        seed=params.seed,
+        report=report,
+        progress=progress(paths, "sft", report, ledger),
+        used=ledger.rows,
+    )
     ledger.write()
     model.save(paths.out / "checkpoint")
     paths.write_curve("curve", curve)

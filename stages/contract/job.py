@@ -7,6 +7,7 @@ WORK/metrics.json and WORK/plots/, and ends with WORK/result.json. Publishing is
 import errno
 import json
 import os
+import shutil
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
@@ -14,10 +15,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
 
+from stages.contract.attempt import Attempt
+from stages.contract.commits import sync
 from stages.contract.errors import ReplayedError, UserError
 from stages.contract.events import EventLog, Reporter
 from stages.contract.manifest import write_manifest
-from stages.contract.params import Params, parse
+from stages.contract.params import Checkpoints, Params, parse
 
 FAILED = 2  # exit code of a stage that told the user what to mend
 
@@ -26,7 +29,8 @@ FAILED = 2  # exit code of a stage that told the user what to mend
 class Paths:
     """Where a stage reads and writes. `item` is the matrix item (`small` of `distill@small`), or empty.
 
-    `replay`: a training ends after so many steps, for its weights to be compared; 0: it doesn't.
+    Without an `attempt` nothing is committed on the way. `replay`: a training ends after so many steps, for its weights
+    to be compared; 0: it doesn't.
     """
 
     data: Path
@@ -34,6 +38,7 @@ class Paths:
     metrics: Path
     plots: Path
     item: str = ""
+    attempt: Attempt | None = None
     replay: int = 0
 
     def write_metrics(self, metrics: Mapping[str, float | int | str | None]) -> None:
@@ -74,6 +79,10 @@ def _section(job: Mapping[str, object], name: str) -> Mapping[str, object]:
     return section
 
 
+def _checkpoints(job: Mapping[str, object]) -> Checkpoints:
+    return parse({"checkpoints": job["checkpoints"]}).checkpoints
+
+
 def _describe(job: Mapping[str, object], paths: Paths) -> None:
     """Write the manifest of what a stage made; a tool's job names no deps and gets none."""
     if "deps" in job:
@@ -96,6 +105,8 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
         metrics=work / "metrics.json",
         plots=work / "plots",
         item=job.get("item", ""),
+        # A tool's folder is named by its arguments alone, so what an earlier run left may be of other inputs.
+        attempt=Attempt(work / "steps", _checkpoints(job)) if "checkpoints" in job else None,
         replay=job.get("replay", 0),
     )
     paths.out.mkdir(parents=True, exist_ok=True)
@@ -103,6 +114,7 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
     try:
         work_on(job, paths, report)
         _describe(job, paths)
+        sync(paths.out)  # the result must not outlive a power cut without what it speaks of
         result: dict[str, object] = {"ok": True}
     except ReplayedError:
         result = {"ok": True, "replayed": paths.replay}
@@ -127,4 +139,6 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
     scratch = work / "result.json.part"
     scratch.write_text(json.dumps(result))
     os.replace(scratch, work / "result.json")
+    if result["ok"]:
+        shutil.rmtree(work / "steps", ignore_errors=True)
     sys.exit(0 if result["ok"] else FAILED)

@@ -6,7 +6,7 @@ and NAME.json, the ledger's head, which the artifact's manifest repeats.
 """
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from hashlib import sha256
 from pathlib import Path
@@ -17,7 +17,7 @@ from stages.contract.errors import ReplayedError
 from stages.contract.manifest import Head
 from stages.contract.merkle import RowSet, order_digest
 from stages.contract.schemas import Table
-from stages.contract.tables import write_table
+from stages.contract.tables import read_table, write_table
 
 ROWS = Table(
     name="ledger_rows",
@@ -84,23 +84,34 @@ class Ledger:
         """Record a step's row numbers."""
         self.record(step, [(row,) for row in rows])
 
-    def state(self) -> dict[str, object]:
-        """What has been recorded, for JSON: a checkpoint on the way keeps it."""
-        return {"entries": self._entries, "weights": self._weights}
+    def save(self, folder: Path) -> None:
+        """Write what has been recorded to a commit's folder (a Keeper of stages/assembly/progress.py)."""
+        write_table(self._frame(), folder / f"{self._name}.parquet", self._unchained)
+        (folder / f"{self._name}.json").write_text(json.dumps(self._weights))
 
-    def restore(self, state: Mapping[str, object]) -> None:
-        """Go on from a state."""
-        entries, weights = state["entries"], state["weights"]
-        assert isinstance(entries, list) and isinstance(weights, dict)
-        self._entries, self._weights = [tuple(entry) for entry in entries], dict(weights)
+    def restore(self, folder: Path) -> None:
+        """Go on from what a commit's folder holds."""
+        self._entries = read_table(folder / f"{self._name}.parquet", self._unchained).rows()
+        self._weights = json.loads((folder / f"{self._name}.json").read_text())
+
+    @property
+    def _kind(self) -> Table:
+        return ROWS if self._table else SAMPLES
+
+    @property
+    def _unchained(self) -> Table:
+        """The table before its links are computed, which is done once."""
+        columns = {name: kind for name, kind in self._kind.columns.items() if name != "chain"}
+        return Table(name=self._kind.name, columns=columns, identity=self._kind.identity)
+
+    def _frame(self) -> pl.DataFrame:
+        return pl.DataFrame(self._entries, schema=self._unchained.schema, orient="row")
 
     def write(self) -> None:
         """Write NAME.parquet and NAME.json."""
-        kind = ROWS if self._table else SAMPLES
-        columns = {name: kind.columns[name] for name in kind.columns if name != "chain"}
-        frame = pl.DataFrame(self._entries, schema=columns, orient="row")
+        kind = self._kind
         order = order_digest(self._ids) if self._table else ""
-        chained = chain(frame, seed=chain_seed(kind.name, self._trains, self._table, order))
+        chained = chain(self._frame(), seed=chain_seed(kind.name, self._trains, self._table, order))
         write_table(chained, self._out / f"{self._name}.parquet", kind)
         head = Head(
             kind=kind.name,

@@ -263,12 +263,30 @@ class Evaluate:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Checkpoints:
+    """How often a stage commits its state on the way, and how many of these are kept.
+
+    No result depends on it: it stands in no `params:` of dvc.yaml, and enters neither a fingerprint nor dvc.lock.
+    """
+
+    every_s: float = 10.0  # at most so much work is lost to a kill; or one step (GRPO: one rollout), if that is longer
+    every_steps: int = 0  # also after so many steps; 0: by time alone
+    keep: int = 2  # the one before the newest is what a broken newest one falls back to
+
+    def __post_init__(self) -> None:
+        _check(self.every_s > 0, f"every_s is {self.every_s:g}; it must be above 0")
+        _check(self.every_steps >= 0, f"every_steps is {self.every_steps}; it can't be negative")
+        _check(self.keep >= 1, f"keep is {self.keep}; the newest at least must be kept")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Params:
     """All sections. A stage sees only those that its `params:` in dvc.yaml names; the others are None."""
 
     profile: str = ""
     seed: int = 0
     threads: int = 0
+    checkpoints: Checkpoints = field(default_factory=Checkpoints)
     world: World | None = None
     prompts: Prompts | None = None
     rollout: Rollout | None = None

@@ -68,7 +68,7 @@ TASKS = Table(
         "language": pl.String(),  # en | zh
         "prompt": pl.String(),
         "answer": pl.String(),  # gold answer; for code one reference program; for safety "unsafe" or "safe"
-        "tests": pl.String(),  # code only: JSON list of [input, output]; the first ones are shown in the prompt
+        "tests": pl.String(),  # code only: JSON list of [input, output], or a code task (stages/rewards/code_task.py)
         "states": pl.List(pl.String()),  # hashes of the problem (first) and of its solution's states
         "source": pl.String(),
         "revision": pl.String(),

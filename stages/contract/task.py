@@ -12,7 +12,8 @@ Kind = Literal["reasoning", "helpful", "safety"]
 
 @dataclass(frozen=True, kw_only=True)
 class Task:
-    """A question with what grades its answer. `tests` are (input, output) pairs for code, else empty."""
+    """A question with what grades its answer. For the embedded world's programs `tests` are (input, output) pairs; for
+    real ones `code` is a code task (stages/rewards/code_task.py) as JSON."""
 
     id: str
     kind: str
@@ -22,6 +23,7 @@ class Task:
     prompt: str
     answer: str
     tests: tuple[tuple[int, int], ...] = ()
+    code: str = ""
 
 
 def tasks_of(frame: pl.DataFrame) -> list[Task]:
@@ -31,6 +33,7 @@ def tasks_of(frame: pl.DataFrame) -> list[Task]:
 
 def _task(row: Mapping[str, str]) -> Task:
     tests = json.loads(row["tests"]) if row["tests"] else []
+    code = row["tests"] if isinstance(tests, dict) else ""
     return Task(
         id=row["r1_id"],
         kind=row["kind"],
@@ -39,7 +42,8 @@ def _task(row: Mapping[str, str]) -> Task:
         language=row["language"],
         prompt=row["prompt"],
         answer=row["answer"],
-        tests=tuple((int(x), int(y)) for x, y in tests),
+        tests=() if code else tuple((int(x), int(y)) for x, y in tests),
+        code=code,
     )
 
 

@@ -1,5 +1,6 @@
 """From token lists to right-padded batches of bounded size."""
 
+import random
 from collections.abc import Callable, Sequence
 
 import torch
@@ -32,4 +33,18 @@ def by_budget(lengths: Sequence[int], budget: int) -> list[list[int]]:
             batches[-1].append(index)
         else:
             batches.append([index])
+    return batches
+
+
+def shuffled_batches(count: int, size: int, seeds: Sequence[int]) -> list[list[int]]:
+    """Indices below `count`, once an epoch, in batches of `size` (the epoch's last may be smaller); a seed an epoch.
+
+    >>> shuffled_batches(3, 2, [0, 1])
+    [[0, 2], [1], [1, 2], [0]]
+    """
+    batches = []
+    for seed in seeds:
+        order = list(range(count))
+        random.Random(seed).shuffle(order)
+        batches += [order[start : start + size] for start in range(0, count, size)]
     return batches

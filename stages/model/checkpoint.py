@@ -2,6 +2,8 @@
 
 import hashlib
 import json
+import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
@@ -85,7 +87,7 @@ def save_checkpoint(decoder: Decoder, tokenizer: Tokenizer, folder: Path, *, tok
         settings["id2label"] = {"0": "LABEL_0"}
         settings["label2id"] = {"LABEL_0": 0}
     (folder / "config.json").write_text(json.dumps(settings, indent=1) + "\n")
-    save_file(_tensors(decoder), folder / "model.safetensors", metadata=_METADATA)
+    save_tensors(_tensors(decoder), folder / "model.safetensors", metadata=_METADATA)
     for name in _TOKENIZER_FILES if tokenizer_from != folder else ():
         shutil.copyfile(tokenizer_from / name, folder / name)
 
@@ -97,6 +99,22 @@ def weights_digest(decoder: Decoder) -> str:
 
 def _tensors(decoder: Decoder) -> dict[str, Tensor]:
     return {name: tensor.contiguous() for name, tensor in sorted(decoder.state_dict().items())}
+
+
+def save_tensors(tensors: Mapping[str, Tensor], path: Path, *, metadata: dict[str, str] | None = None) -> None:
+    """Write a safetensors file.
+
+    Raises:
+        OSError: the disk is full or can't be written.
+    """
+    try:
+        save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, path, metadata=metadata)
+    except SafetensorError as error:
+        # safetensors hides a full disk in its own error; the stage's starter must see it for what it is.
+        code = re.search(r"os error (\d+)", str(error))
+        if code is None:
+            raise
+        raise OSError(int(code[1]), os.strerror(int(code[1])), str(path)) from error
 
 
 def load_decoder(folder: Path, *, labels: int = 0) -> Decoder:

@@ -6,12 +6,15 @@ slower to schedule than to multiply.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from stages.contract.team import ALONE, Team
+
+Live = Sequence[Tensor] | Optimizer  # what training changes
 
 
 class Muon:
@@ -28,6 +31,11 @@ class Muon:
         self.momentum = momentum
         self.team = team
         self.buffers: dict[nn.Parameter, Tensor] = {}
+
+    def momenta(self) -> list[Tensor]:
+        """The momentum of each matrix, zero before the first step."""
+        matrices = [matrix for group in self.groups.values() for matrix in group]
+        return [self.buffers.setdefault(matrix, torch.zeros_like(matrix)) for matrix in matrices]
 
     def step(self, lr: float) -> None:
         self.team.each(lambda member: self._step(lr, member))

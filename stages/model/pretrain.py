@@ -1,13 +1,16 @@
 """Pre-training of a tiny model: next-token prediction over short documents."""
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from functools import partial
+from itertools import islice
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from stages.contract.course import UNKEPT, Course, Progress
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import Pretrain
@@ -15,7 +18,7 @@ from stages.contract.team import ALONE, Team
 from stages.model.batches import Used, by_budget, pad, unrecorded
 from stages.model.decoder import Decoder
 from stages.model.gradients import accumulate
-from stages.model.optimiser import Muon, adamw, set_rate, trapezoid_rate
+from stages.model.optimiser import Live, Muon, adamw, set_rate, trapezoid_rate
 
 _CHUNK = 24  # steps whose documents are sorted by length together
 
@@ -29,6 +32,7 @@ def pretrain(
     seed: int,
     report: Reporter,
     team: Team = ALONE,
+    progress: Progress[Live] = UNKEPT,
     used: Used = unrecorded,
 ) -> list[dict[str, float]]:
     """Train in place on tokenised documents, in their order, again from the start if they run out. `used` is told the
@@ -46,13 +50,14 @@ def pretrain(
     matrices = set(inside)
     muon = Muon(inside, team=team)
     other = adamw([p for p in decoder.parameters() if p not in matrices], betas=settings.betas, weight_decay=0.0)
-    batches = _batches(documents, settings, seed)
-    curve: list[dict[str, float]] = []
-    total, losses, tokens = settings.steps, 0.0, 0
+    total = settings.steps
+    batches = list(islice(_batches([len(document) for document in documents], settings, seed), total))
     report.phase("pre-training", total=total)
-    for step in range(total):
-        rows = next(batches)
-        batch = [documents[row] for row in rows]
+    live: dict[str, Live] = {"weights": list(decoder.parameters()), "muon": muon.momenta(), "other": other}
+    course = Course(progress, live, total=total, plan=batches.__getitem__, report=report)
+    curve, losses, tokens = _so_far(course.plain)
+    for step in course.steps():
+        batch = [documents[i] for i in batches[step]]
         count = sum(len(document) - 1 for document in batch)
         shares = [part for member in range(team.size) if (part := team.share(batch, member))]
         loss_of = partial(_loss, decoder, count=count, pad_id=pad_id)
@@ -61,7 +66,6 @@ def pretrain(
         muon.step(settings.lr_matrix * share)
         set_rate(other, settings.lr_other * share)
         other.step()
-        used(step + 1, rows)
         losses += sum(parts)
         tokens += count
         if (step + 1) % 50 == 0 or step + 1 == total:
@@ -69,7 +73,16 @@ def pretrain(
             curve.append({"step": step + 1, "loss": losses / since, "tokens": tokens})
             report.step(step + 1, {"loss": losses / since, "tokens": tokens})
             losses = 0.0
+        used(step + 1, batches[step])
+        course.done(batches[step], partial(dict, curve=curve, losses=losses, tokens=tokens))
+    course.finish()
     return curve
+
+
+def _so_far(plain: Mapping[str, object]) -> tuple[list[dict[str, float]], float, int]:
+    """The curve, the losses since its last row, and the tokens."""
+    found = plain or {"curve": [], "losses": 0.0, "tokens": 0}
+    return cast(tuple[list[dict[str, float]], float, int], (found["curve"], found["losses"], found["tokens"]))
 
 
 def _loss(decoder: Decoder, rows: Sequence[Sequence[int]], *, count: int, pad_id: int) -> tuple[Tensor, float]:
@@ -81,17 +94,16 @@ def _loss(decoder: Decoder, rows: Sequence[Sequence[int]], *, count: int, pad_id
     return loss, loss.item()
 
 
-def _batches(documents: Sequence[Sequence[int]], settings: Pretrain, seed: int) -> Iterator[list[int]]:
-    """Numbers of the documents of batches of `tokens_per_step` padded positions; within a chunk of steps sorted by
-    length, then shuffled."""
+def _batches(lengths: Sequence[int], settings: Pretrain, seed: int) -> Iterator[list[int]]:
+    """Documents of `tokens_per_step` padded positions a step; within a chunk of steps sorted by length, then shuffled."""
     rng, position = random.Random(seed), 0
     while True:
         chunk: list[int] = []
         size = 0
         while size < settings.tokens_per_step * _CHUNK:
-            chunk.append(position % len(documents))
-            size += len(documents[chunk[-1]])
+            chunk.append(position % len(lengths))
+            size += lengths[chunk[-1]]
             position += 1
-        batches = by_budget([len(documents[row]) for row in chunk], settings.tokens_per_step)
+        batches = by_budget([lengths[i] for i in chunk], settings.tokens_per_step)
         rng.shuffle(batches)
         yield from ([chunk[i] for i in batch] for batch in batches)

@@ -4,21 +4,22 @@ Paper: helpful, pairwise (Bradley-Terry), reading the final summary only; safety
 entropy), reading the whole response. One epoch.
 """
 
-import random
 from collections.abc import Callable, Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from stages.contract.course import UNKEPT, Course, Progress
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import SFT
 from stages.contract.team import ALONE, Team
-from stages.model.batches import Used, by_budget, pad, unrecorded
+from stages.model.batches import Used, by_budget, pad, shuffled_batches, unrecorded
 from stages.model.decoder import Decoder
 from stages.model.gradients import accumulate
-from stages.model.optimiser import adamw, cosine_rate, set_rate
+from stages.model.optimiser import Live, adamw, cosine_rate, set_rate
 
 
 class RewardModel:
@@ -58,6 +59,7 @@ def train_pairwise(
     *,
     seed: int,
     report: Reporter,
+    progress: Progress[Live] = UNKEPT,
     used: Used = unrecorded,
 ) -> list[dict[str, float]]:
     """Bradley-Terry: -log sigmoid(score(chosen) - score(rejected)). Returns the curve: step, loss, accuracy."""
@@ -67,8 +69,17 @@ def train_pairwise(
         margin = scores[: len(rows)] - scores[len(rows) :]
         return -F.logsigmoid(margin).sum(), float((margin > 0).sum())
 
-    name = "helpful reward model"
-    return _train(model, len(chosen), loss_of, settings, seed=seed, report=report, used=used, name=name)
+    return _train(
+        model,
+        len(chosen),
+        loss_of,
+        settings,
+        seed=seed,
+        report=report,
+        name="helpful reward model",
+        progress=progress,
+        used=used,
+    )
 
 
 def train_pointwise(
@@ -79,6 +90,7 @@ def train_pointwise(
     *,
     seed: int,
     report: Reporter,
+    progress: Progress[Live] = UNKEPT,
     used: Used = unrecorded,
 ) -> list[dict[str, float]]:
     """Binary cross-entropy with label 1 for safe. Returns the curve: step, loss, accuracy."""
@@ -89,8 +101,17 @@ def train_pointwise(
         loss = F.binary_cross_entropy_with_logits(scores, target, reduction="sum")
         return loss, float(((scores > 0) == (target > 0)).sum())
 
-    name = "safety reward model"
-    return _train(model, len(sequences), loss_of, settings, seed=seed, report=report, used=used, name=name)
+    return _train(
+        model,
+        len(sequences),
+        loss_of,
+        settings,
+        seed=seed,
+        report=report,
+        name="safety reward model",
+        progress=progress,
+        used=used,
+    )
 
 
 def _train(
@@ -101,8 +122,9 @@ def _train(
     *,
     seed: int,
     report: Reporter,
-    used: Used,
     name: str,
+    progress: Progress[Live],
+    used: Used,
 ) -> list[dict[str, float]]:
     """`loss_of` gives some rows' summed loss and how many of them are right; a step takes a batch's means."""
     torch.use_deterministic_algorithms(True)
@@ -111,23 +133,23 @@ def _train(
             f"there are no rows to train the {name} on", hint="r1 run sft -f ; or lower reward_model.min_margin"
         )
     optimiser = adamw(model.decoder.parameters(), betas=settings.betas, weight_decay=settings.weight_decay)
-    total = -(-count // settings.batch_size) * settings.epochs
-    curve: list[dict[str, float]] = []
-    report.phase(name, total=total)
-    for epoch in range(settings.epochs):
-        order = list(range(count))
-        random.Random(seed * 1013 + epoch).shuffle(order)
-        for start in range(0, count, settings.batch_size):
-            batch = order[start : start + settings.batch_size]
-            loss, accuracy = _step_gradients(model, batch, loss_of)
-            torch.nn.utils.clip_grad_norm_(model.decoder.parameters(), settings.max_grad_norm)
-            rate = cosine_rate(len(curve), steps=total, warmup=settings.warmup_steps, end=settings.lr_end)
-            set_rate(optimiser, settings.lr * rate)
-            optimiser.step()
-            optimiser.zero_grad()
-            curve.append({"step": len(curve) + 1, "loss": loss, "accuracy": accuracy})
-            used(len(curve), batch)
-            report.step(len(curve), {"loss": loss, "accuracy": accuracy})
+    batches = shuffled_batches(count, settings.batch_size, [seed * 1013 + e for e in range(settings.epochs)])
+    report.phase(name, total=len(batches))
+    live: dict[str, Live] = {"weights": list(model.decoder.parameters()), "optimiser": optimiser}
+    course = Course(progress, live, total=len(batches), plan=batches.__getitem__, report=report)
+    curve = cast(list[dict[str, float]], course.plain.get("curve", []))
+    for step in course.steps():
+        loss, accuracy = _step_gradients(model, batches[step], loss_of)
+        torch.nn.utils.clip_grad_norm_(model.decoder.parameters(), settings.max_grad_norm)
+        rate = cosine_rate(step, steps=len(batches), warmup=settings.warmup_steps, end=settings.lr_end)
+        set_rate(optimiser, settings.lr * rate)
+        optimiser.step()
+        optimiser.zero_grad()
+        curve.append({"step": step + 1, "loss": loss, "accuracy": accuracy})
+        report.step(step + 1, {"loss": loss, "accuracy": accuracy})
+        used(step + 1, batches[step])
+        course.done(batches[step], lambda: {"curve": curve})
+    course.finish()
     return curve
 
 

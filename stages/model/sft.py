@@ -1,16 +1,17 @@
 """Supervised fine-tuning: cross-entropy on the response's tokens, never on the prompt's."""
 
-import random
 from collections.abc import Sequence
+from typing import cast
 
 import torch
 from torch import Tensor
 
+from stages.contract.course import UNKEPT, Course, Progress
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import SFT
-from stages.model.batches import Used, by_budget, unrecorded
-from stages.model.optimiser import adamw, cosine_rate, set_rate
+from stages.model.batches import Used, by_budget, shuffled_batches, unrecorded
+from stages.model.optimiser import Live, adamw, cosine_rate, set_rate
 from stages.model.policy import DecoderPolicy
 
 
@@ -22,6 +23,7 @@ def fine_tune(
     *,
     seed: int,
     report: Reporter,
+    progress: Progress[Live] = UNKEPT,
     used: Used = unrecorded,
 ) -> list[dict[str, float]]:
     """Train in place. The loss is the mean over a batch's response tokens; the rate falls along a cosine.
@@ -41,29 +43,24 @@ def fine_tune(
             f"a row has {longest} tokens, max_tokens is {settings.max_tokens}", hint="raise max_tokens in params.yaml"
         )
     optimiser = adamw(policy.parameters(), betas=settings.betas, weight_decay=settings.weight_decay)
-    per_epoch = -(-len(prompts) // settings.batch_size)
-    total = per_epoch * settings.epochs
-    curve: list[dict[str, float]] = []
-    report.phase("fine-tuning", total=total)
-    for epoch in range(settings.epochs):
-        order = list(range(len(prompts)))
-        random.Random(seed * 1009 + epoch).shuffle(order)
-        for start in range(0, len(order), settings.batch_size):
-            step = len(curve)
-            batch = order[start : start + settings.batch_size]
-            loss = _accumulate(
-                policy, [prompts[i] for i in batch], [responses[i] for i in batch], settings.micro_tokens
-            )
-            norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), settings.max_grad_norm)
-            set_rate(
-                optimiser,
-                settings.lr * cosine_rate(step, steps=total, warmup=settings.warmup_steps, end=settings.lr_end),
-            )
-            optimiser.step()
-            optimiser.zero_grad()
-            curve.append({"step": step + 1, "loss": loss, "grad_norm": float(norm)})
-            used(step + 1, batch)
-            report.step(step + 1, {"loss": loss})
+    batches = shuffled_batches(len(prompts), settings.batch_size, [seed * 1009 + e for e in range(settings.epochs)])
+    report.phase("fine-tuning", total=len(batches))
+    live: dict[str, Live] = {"weights": list(policy.parameters()), "optimiser": optimiser}
+    course = Course(progress, live, total=len(batches), plan=batches.__getitem__, report=report)
+    curve = cast(list[dict[str, float]], course.plain.get("curve", []))
+    for step in course.steps():
+        batch = batches[step]
+        loss = _accumulate(policy, [prompts[i] for i in batch], [responses[i] for i in batch], settings.micro_tokens)
+        norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), settings.max_grad_norm)
+        rate = cosine_rate(step, steps=len(batches), warmup=settings.warmup_steps, end=settings.lr_end)
+        set_rate(optimiser, settings.lr * rate)
+        optimiser.step()
+        optimiser.zero_grad()
+        curve.append({"step": step + 1, "loss": loss, "grad_norm": float(norm)})
+        report.step(step + 1, {"loss": loss})
+        used(step + 1, batch)
+        course.done(batch, lambda: {"curve": curve})
+    course.finish()
     return curve
 
 

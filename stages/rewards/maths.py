@@ -1,200 +1,136 @@
-r"""Is an answer equal to the gold answer? By normalised text and by exact rational numbers.
+r"""The mathematics verifier: does a response's final answer equal the gold answer?
 
-Nothing is evaluated: text is matched against a grammar of numbers and compared with `fractions.Fraction`,
-so that there is neither rounding nor a way to run what a model wrote. The verdict has three values. What
-would take algebra to decide (`\sqrt{4}` against 2, `x+1` against `1+x`) is unknown, never rewarded.
+`grade` is the door. It extracts the final answer (`extraction`) and climbs a ladder, cheapest rung first: literal
+numbers and words (`plain`), then a parser of its own (`lexer`, `grammar`) and typed comparators (`compare`, `sets`)
+over exact arithmetic and machine floats (`exact`, `sampling`), then, in a process that can be killed (`pool`,
+`worker`), values of high precision (`precise`). Nothing in an answer is ever evaluated as code.
 
-Numbers: sign, thousands separators (`1,080`, `1{,}080`, `1\,080`), decimals, `a/b`, `\frac{a}{b}`, percent
-(50% is 1/2), `$`, a trailing dot, units in `\text{}`, degrees. What is not covered yet: mixed numbers,
-scientific notation, bases, sets, intervals, tuples, matrices, algebra.
+What counts as equal: the same value (1/2, 0.5, 50%), the same expression (up to identities), the same set, tuple,
+interval, matrix, relation, word or choice. A decimal equals what it is exactly: 0.33 is not 1/3 and 3.14 is not pi,
+but 0.333... is 1/3. 50% against 50 is right where the gold carries the sign or is at least 1. Units may be left
+out; two that are both known must agree after conversion. docs/decisions/0004 lists what is not covered.
 """
 
-import re
-from dataclasses import dataclass
-from fractions import Fraction
 from functools import lru_cache
-from typing import Literal
 
-from stages.rewards.extraction import MAX_ANSWER
+from stages.contract.verdict import Verdict
+from stages.rewards.answers import readings
+from stages.rewards.compare import NeedsAlgebraError, QuickLeaves
+from stages.rewards.extraction import MAX_ANSWER, final_answer, find_answer, is_sentence
+from stages.rewards.match import matches
+from stages.rewards.plain import Comparison, Value, balanced, compare, read
+from stages.rewards.pool import POOL, WorkerError
 
-MAX_DIGITS = 400  # of one number: keeps exact arithmetic cheap
+__all__ = ["Comparison", "Value", "compare", "grade", "judge", "read"]
 
-_DECIMAL = r"(?:[1-9][0-9]{0,2}(?:,[0-9]{3})+|[0-9]+)(?:\.[0-9]*)?|\.[0-9]+"
-_NUMBER = re.compile(
-    rf"(?P<sign>[+-]?)(?:"
-    rf"\\frac ?(?:\{{(?P<over>[+-]?[0-9]+)\}}|(?P<over1>[0-9])) ?(?:\{{(?P<under>[+-]?[0-9]+)\}}|(?P<under1>[0-9]))"
-    rf"|(?P<ratio>[0-9]+) ?/ ?(?P<by>[0-9]+)"
-    rf"|(?P<decimal>{_DECIMAL})"
-    rf") ?(?P<percent>%?)"
-)
-_UNIT = re.compile(
-    r"(?P<value>.*?) ?"
-    r"(?:\\text ?\{(?P<unit>[^{}]*)\}(?:\^\{?(?P<power>[0-9])\}?)?|(?P<degrees>\^\{?\\circ\}?|°))"
-)
-_WHOLE_TEXT = re.compile(r"\\text ?\{([^{}]*)\}")
-_FONTS = re.compile(r"\\(?:textbf|textit|textrm|textnormal|mathrm|mathbf|mbox|operatorname)(?![A-Za-z])")
-_FRACTIONS = re.compile(r"\\[dtc]frac(?![A-Za-z])")
-_DELIMITERS = re.compile(r"\\(?:left|right)(?![A-Za-z])|\\[()\[\]!]|\\?\$")
-_THOUSANDS = re.compile(r"(?<=[0-9])(?:\{,\}|\\,|[\u2009\u202f])(?=[0-9]{3}(?![0-9]))")
-_SPACES = re.compile(r"(?:\\[,;: ]|\s|~)+")
-_CHOICE = re.compile(r"\(([A-Za-z])\)")
-# What makes a text an expression, whose equality to another text only algebra could deny.
-_EXPRESSION = re.compile(
-    r"[\\+*/^=_(){}\[\]<>|%√π×÷·∞±≤≥²³¹⁰⁴-⁹½¼¾]|[0-9][^\W\d_]|[^\W\d_][0-9]|[0-9] ?[ ,;:.] ?[0-9]|[0-9] ?[-!]|- ?[0-9]"
-)
-# Words that change a value or hedge it, so that what they stand in is no unit: "5 thousand", "5 or six".
-_NO_UNIT = frozenset(
-    "hundred thousand million billion trillion dozen percent half quarter k or and to plus minus times over not "
-    "zero one two three four five six seven eight nine ten eleven twelve".split()
-)
-_WIDE = {code: code - 0xFEE0 for code in range(0xFF01, 0xFF5F)} | {0x3000: 0x20, 0x2212: 0x2D, 0x2013: 0x2D}
+TIMEOUT_S = 2.0  # wall clock of one comparison in a worker
+MAX_CACHED = 512  # characters of gold and answer together
+_QUICK = QuickLeaves()
 
 
-@dataclass(frozen=True, kw_only=True)
-class Value:
-    """A normalised answer. `number` is exact, percent and separators resolved; None for anything else."""
+def grade(response: str, gold: str, *, last_number: bool = True, timeout_s: float = TIMEOUT_S) -> Verdict:
+    r"""Grade a response's final answer against the gold answer.
 
-    kind: Literal["number", "text", "expression", "invalid"]
-    text: str  # canonical: equal texts of one kind are equal answers
-    number: Fraction | None = None
-    unit: str = ""
-    percent: bool = False
+    `last_number`: where nothing marks an answer, the last formula or number of the response is it. The gold may be
+    bare, or a worked solution that ends in `\boxed{}` or `#### 72`.
+
+    Raises:
+        ValueError: the gold is empty. It would never match, so it is a fault of the data.
+
+    >>> grade(r"<think>Hm.</think>So it is \boxed{\frac{2}{4}}.", "0.5").status
+    'correct'
+    >>> grade("The answer is (2, 1].", "(1, 2]").status, grade("It takes 72 minutes.", "72").extracted
+    ('wrong', '72')
+    """
+    wanted = gold_text(gold)
+    found = find_answer(response, last_number=last_number)
+    if found.answer is None:
+        return Verdict(status="wrong", reason=found.reason)
+    verdict = judge(wanted, found.answer, timeout_s=timeout_s)
+    if verdict.status == "correct" or not found.others or _is_mathematics(found.answer, bare=found.bare):
+        return verdict
+    for other in found.others:
+        second = judge(wanted, other, timeout_s=timeout_s)
+        if second.status == "correct" or found.bare:
+            return second
+    return verdict
 
 
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """`correct`, `wrong`, or `unknown` with the reason why it could not be decided."""
-
-    verdict: Literal["correct", "wrong", "unknown"]
-    reason: str = ""
+def _is_mathematics(answer: str, *, bare: bool) -> bool:
+    """Whether a bare response is itself an answer, so that no number is to be looked for in it."""
+    return bare and len(answer) <= MAX_ANSWER and not is_sentence(answer) and readings(answer)[0].kind != "text"
 
 
-CORRECT, WRONG = Comparison(verdict="correct"), Comparison(verdict="wrong")
+@lru_cache(maxsize=65536)
+def gold_text(gold: str) -> str:
+    r"""The answer in a gold field.
+
+    Raises:
+        ValueError: there is none.
+
+    >>> gold_text("6*7 = 42\n#### 42"), gold_text(r"so \boxed{x+1}")
+    ('42', 'x+1')
+    """
+    text = gold
+    if "####" in gold or "\\boxed" in gold:
+        text = final_answer(gold).answer or ""
+    if not text.strip(" $\t\r\n"):
+        raise ValueError(f"the gold answer is empty: {gold[:80]!r}")
+    return text.strip()
+
+
+def judge(gold: str, answer: str, *, timeout_s: float = TIMEOUT_S) -> Verdict:
+    r"""Compare an extracted answer with a bare gold answer.
+
+    Unknown, and never rewarded: `timeout`, `unparsable_gold`, `worker` (no process could decide it).
+
+    >>> judge(r"\frac{\sqrt{3}}{3}", r"\frac{1}{\sqrt{3}}").reason, judge("{", "5").reason
+    ('equal', 'unparsable_gold')
+    """
+    status, reason = _judged(gold, answer)
+    if status == "algebra":
+        try:
+            status, reason = _by_worker(gold, answer, timeout_s)
+        except WorkerError:
+            status, reason = "unknown", "worker"
+    extracted = _canonical(answer)
+    if status == "correct":
+        return Verdict(status="correct", reason=reason, extracted=extracted)
+    return Verdict(status="wrong" if status == "wrong" else "unknown", reason=reason, extracted=extracted)
 
 
 @lru_cache(maxsize=16384)
-def read(answer: str) -> Value:
-    r"""Normalise an answer.
+def _canonical(answer: str) -> str:
+    return read(answer).text or answer[:MAX_ANSWER]
 
-    >>> read("$1,080.").text, read(r"\dfrac{2}{-4}").text, read("50%").text, read(r"12\text{ cm}").unit
-    ('1080', '-1/2', '1/2', 'cm')
-    >>> read(r"\text{Left}").text, read("x + 1").kind, read("").kind
-    ('left', 'expression', 'invalid')
-    """
+
+def _judged(gold: str, answer: str) -> tuple[str, str]:
+    """As `_compared`, from a cache for answers of usual length: many responses share gold and answer."""
+    cached = len(gold) + len(answer) <= MAX_CACHED
+    return _compared(gold, answer) if cached else _compared.__wrapped__(gold, answer)
+
+
+@lru_cache(maxsize=65536)
+def _compared(gold: str, answer: str) -> tuple[str, str]:
+    """Status and reason, or status `algebra` where only the worker could decide."""
+    if len(gold) > MAX_ANSWER or not balanced(gold):
+        return "unknown", "unparsable_gold"
+    if gold == answer:
+        return "correct", "equal"
     if len(answer) > MAX_ANSWER:
-        return Value(kind="invalid", text="")
-    text = _normalise(answer)
-    if not text or not _balanced(text):
-        return Value(kind="invalid", text="")
-    if whole := _WHOLE_TEXT.fullmatch(text):
-        text = whole[1].strip()
-        if not text:
-            return Value(kind="invalid", text="")
-    value, unit = _without_unit(text)
-    found = _NUMBER.fullmatch(value)
-    number = _rational(found) if found else None
-    if found and number is not None:
-        return Value(kind="number", text=str(number), number=number, unit=unit, percent=bool(found["percent"]))
-    choice = _CHOICE.fullmatch(text)
-    words = choice[1] if choice else text
-    if _EXPRESSION.search(words):
-        return Value(kind="expression", text=words.replace(" ", ""))
-    return Value(kind="text", text=words.casefold())
-
-
-@lru_cache(maxsize=16384)
-def compare(gold: str, answer: str) -> Comparison:
-    """Compare an answer with the gold answer. The two are not exchangeable: the gold decides what is asked.
-
-    >>> compare("1080", "1,080").verdict, compare("18", "17").verdict, compare("2", "sqrt(4)").reason
-    ('correct', 'wrong', 'needs_algebra')
-    """
+        return "wrong", "too_long"
     expected, got = read(gold), read(answer)
-    if expected.kind == "invalid":
-        return Comparison(verdict="unknown", reason="unparsable_gold")
-    if expected.number is not None and got.number is not None:
-        return _compare_numbers(expected, got)
-    if expected.kind == got.kind and expected.text == got.text:
-        return CORRECT
-    if "expression" in (expected.kind, got.kind) and _is_algebraic(expected) and _is_algebraic(got):
-        return Comparison(verdict="unknown", reason="needs_algebra")
-    return WRONG
+    if expected.kind == "number" == got.kind and not (expected.unit or got.unit or expected.percent or got.percent):
+        return ("correct", "equal") if expected.number == got.number else ("wrong", "different")
+    try:
+        return ("correct", "equal") if matches(gold, answer, _QUICK) else ("wrong", "different")
+    except (NeedsAlgebraError, RecursionError):
+        return "algebra", ""
 
 
-def _is_algebraic(value: Value) -> bool:
-    """Whether algebra could make something of it; a single letter may be a variable, a word is none."""
-    return value.kind in ("number", "expression") or (value.kind == "text" and len(value.text) == 1)
-
-
-def _compare_numbers(gold: Value, answer: Value) -> Comparison:
-    assert gold.number is not None and answer.number is not None
-    if gold.unit and answer.unit and gold.unit != answer.unit:
-        return Comparison(verdict="unknown", reason="units")  # 100 cm may well be 1 m
-    if gold.number == answer.number:
-        return CORRECT
-    if gold.percent != answer.percent and answer.number in (gold.number * 100, gold.number / 100):
-        # "10%" against 10: the question may have asked for percent, the gold doesn't say.
-        return Comparison(verdict="unknown", reason="percent")
-    return WRONG
-
-
-def _normalise(answer: str) -> str:
-    text = answer.translate(_WIDE)
-    text = _FRACTIONS.sub(r"\\frac", _FONTS.sub(r"\\text", text))
-    text = _DELIMITERS.sub("", text)
-    text = _THOUSANDS.sub(",", text).replace("\\%", "%")
-    text = _SPACES.sub(" ", text).strip()
-    text = text.removesuffix(".").removesuffix("。").rstrip()
-    if text.startswith("{") and text.endswith("}") and text.count("{") == 1:
-        text = text[1:-1].strip()
-    return text[0] + text[1:].lstrip() if text[:1] in ("+", "-") else text
-
-
-def _without_unit(text: str) -> tuple[str, str]:
-    """Split `12\\text{ cm}^2` into value and unit; words that multiply the value are no units."""
-    if not text.endswith(("}", "°", "\\circ")) and not text[-1].isdigit():
-        return text, ""
-    found = _UNIT.fullmatch(text)
-    if not found or not found["value"]:
-        return text, ""
-    if found["degrees"]:
-        return found["value"], "degrees"
-    unit = found["unit"].strip().casefold()
-    if not _NO_UNIT.isdisjoint(unit.split()) or any(character.isdigit() for character in unit):
-        return text, ""
-    return found["value"], unit + (found["power"] or "")
-
-
-def _rational(found: re.Match[str]) -> Fraction | None:
-    """The exact value of a matched number; None for a denominator of 0 or too many digits."""
-    over = found["over"] or found["over1"] or found["ratio"]
-    under = found["under"] or found["under1"] or found["by"]
-    decimal = (found["decimal"] or "").replace(",", "")
-    if max(len(over or ""), len(under or ""), len(decimal)) > MAX_DIGITS:
-        return None
-    if over:
-        if int(under) == 0:
-            return None
-        value = Fraction(int(over), int(under))
-    else:
-        whole, _, part = decimal.partition(".")
-        value = Fraction(int(whole + part), 10 ** len(part))
-    if found["percent"]:
-        value /= 100
-    return -value if found["sign"] == "-" else value
-
-
-def _balanced(text: str) -> bool:
-    depth, escaped = 0, False
-    for character in text:
-        if escaped:
-            escaped = False
-        elif character == "\\":
-            escaped = True
-        elif character == "{":
-            depth += 1
-        elif character == "}":
-            depth -= 1
-            if depth < 0:
-                return False
-    return depth == 0
+@lru_cache(maxsize=65536)
+def _by_worker(gold: str, answer: str, timeout_s: float) -> tuple[str, str]:
+    outcome = POOL.decide(gold, answer, timeout_s)
+    if outcome == "timeout":
+        return "unknown", "timeout"
+    return {"same": ("correct", "equal"), "different": ("wrong", "different")}.get(outcome, ("unknown", "failed"))

@@ -4,17 +4,20 @@ Paper: section 2.2 and B.3. The weights are params (the paper adds accuracy and 
 language on top).
 """
 
+import json
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from stages.contract.params import Reward
 from stages.contract.task import Score, Scorer, Task
-from stages.contract.transcript import split
+from stages.contract.transcript import END_THINK, split
+from stages.rewards import coding
 from stages.rewards.expressions import run_tests
 from stages.rewards.extraction import final_answer
 from stages.rewards.language import consistency
-from stages.rewards.maths import compare, read
+from stages.rewards.maths import judge, read
 
 Verdict = Literal["correct", "wrong", "unknown"]
 Judge = Callable[[Sequence[Task], Sequence[str]], list[float | None]]
@@ -25,9 +28,10 @@ Judge = Callable[[Sequence[Task], Sequence[str]], list[float | None]]
 class Grade:
     """A graded response.
 
-    `reason` says why accuracy is what it is: `correct`, `wrong`, `truncated`, `no_answer`, `bad_format`
-    (a broken answer mark), `invalid_program`, `not_rule_graded`, or `unknown:` and why the grader could not
-    decide. `answer` is the extracted answer in canonical form, for voting; None never votes.
+    `reason` says why accuracy is what it is: `correct`, `wrong`, `truncated`, `no_answer`, `bad_format` (a broken answer
+    mark), `unevaluated`, `invalid_program`, what failed a program's run (coding.py), `not_rule_graded`, or `unknown:`
+    and why the grader could not decide. `answer` is the extracted answer in canonical form, for voting; None never
+    votes.
     """
 
     verdict: Verdict
@@ -36,6 +40,10 @@ class Grade:
     accuracy: float  # 1.0 if and only if the verdict is correct
     format: float
     language: float
+
+
+GradeAll = Callable[[Sequence[Task], Sequence[str], Sequence[bool]], list[Grade]]
+"""(tasks, responses, finished) -> grades."""
 
 
 def grade(task: Task, response: str, *, finished: bool) -> Grade:
@@ -62,6 +70,8 @@ def _accuracy(task: Task, response: str, *, finished: bool) -> tuple[Verdict, st
         return "unknown", "not_rule_graded", None
     if not finished:
         return "wrong", "truncated", None
+    if task.code:
+        return _program(task, response)
     found = final_answer(response)
     if found.answer is None:
         return "wrong", found.reason, None
@@ -70,21 +80,53 @@ def _accuracy(task: Task, response: str, *, finished: bool) -> tuple[Verdict, st
         if result.program is None:
             return "wrong", "invalid_program", None
         return ("correct", "correct", result.program) if result.passed else ("wrong", "wrong", result.program)
-    compared = compare(task.answer, found.answer)
+    if not task.answer.strip():
+        return "unknown", "unknown:unparsable_gold", None
+    judged = judge(task.answer, found.answer)
     answer = read(found.answer).text or None
-    if compared.verdict == "unknown":
-        return "unknown", f"unknown:{compared.reason}", answer
-    return compared.verdict, compared.verdict, answer
+    if judged.status == "unknown":
+        return "unknown", f"unknown:{judged.reason}", answer
+    if judged and read(task.answer).kind == "number" and not evaluated(found.answer):
+        return "wrong", "unevaluated", answer
+    return judged.status, judged.status, answer
 
 
-def gold_problem(answer: str) -> str | None:
-    """Why a gold answer can't be graded as it should: `unparsable_gold`, `needs_algebra`, or None.
+_EQUATION = re.compile(r"^\s*\$?\s*[A-Za-z]\w*\s*=")
+_SCIENTIFIC = re.compile(r"(?:\\times|\\cdot|[*×·x])\s*10\s*\^\s*\{?\s*[-+]?[0-9]+\s*\}?")
+_OPERATION = re.compile(r"[0-9)}\]]\s*(?:[-+*×·^]|\\times|\\cdot|\\div|÷|!)")
 
-    >>> gold_problem("1,080"), gold_problem("left"), gold_problem("x+1"), gold_problem(" ")
-    (None, None, 'needs_algebra', 'unparsable_gold')
+
+def evaluated(answer: str) -> bool:
+    r"""Whether an answer is a value and no computation that is left to the reader.
+
+    To a verifier 3*5+8 is 23, and a policy soon finds that the question itself is then a right answer. Fractions,
+    percentages and powers of ten are values.
+
+    >>> [evaluated(a) for a in ("23", "-2.5", r"\frac{1}{2}", r"1.2\times10^{-3}", "x = 5", "3*5+8", "2^{10}", "5!")]
+    [True, True, True, True, True, False, False, False]
     """
-    kind = read(answer).kind
-    return {"invalid": "unparsable_gold", "expression": "needs_algebra"}.get(kind)
+    return _OPERATION.search(_SCIENTIFIC.sub("", _EQUATION.sub("", answer))) is None
+
+
+def _program(task: Task, response: str) -> tuple[Verdict, str, str | None]:
+    """Verdict and reason of a program, which stands in the answer or behind the thought. Programs don't vote."""
+    after = response.rpartition(END_THINK)[2]
+    wanted = json.loads(task.code)
+    verdict = coding.grade(
+        split(response).answer or after, wanted, str(wanted.get("language", "python")), fail_fast=True
+    )
+    if verdict.status == "unknown":
+        return "unknown", f"unknown:{verdict.reason}", None
+    return verdict.status, "correct" if verdict else verdict.reason, None
+
+
+def gradable(answer: str) -> bool:
+    """Whether a gold answer can be graded: it is there and earns the reward itself.
+
+    >>> gradable("1,080"), gradable("left"), gradable("x+1"), gradable(" "), gradable("{5")
+    (True, True, True, False, False)
+    """
+    return bool(answer.strip()) and judge(answer, answer).status == "correct"
 
 
 def refused(response: str, phrases: Sequence[str]) -> bool:
@@ -99,7 +141,12 @@ def refused(response: str, phrases: Sequence[str]) -> bool:
     return any(phrase.casefold() in shown for phrase in phrases)
 
 
-def scorer(weights: Reward, judge: Judge | None = None) -> Scorer:
+def grade_all(tasks: Sequence[Task], texts: Sequence[str], finished: Sequence[bool]) -> list[Grade]:
+    """Grade responses one after the other, in this process (batch.py does it in others)."""
+    return [grade(task, text, finished=done) for task, text, done in zip(tasks, texts, finished, strict=True)]
+
+
+def scorer(weights: Reward, judge_all: Judge | None = None, *, graded: GradeAll = grade_all) -> Scorer:
     """Rules, weighed by the params; on general prompts the reward model's score, where there is a judge.
 
     Paper, stage 2: reasoning prompts earn the rules' reward, general ones the reward model's and the
@@ -109,10 +156,10 @@ def scorer(weights: Reward, judge: Judge | None = None) -> Scorer:
     def score_all(
         tasks: Sequence[Task], texts: Sequence[str], finished: Sequence[bool], lengths: Sequence[int], limit: int
     ) -> list[Score]:
-        preferences = judge(tasks, texts) if judge else [None] * len(tasks)
+        preferences = judge_all(tasks, texts) if judge_all else [None] * len(tasks)
         scores = []
-        for task, text, done, length, preference in zip(tasks, texts, finished, lengths, preferences, strict=True):
-            g = grade(task, text, finished=done)
+        grades = graded(tasks, texts, finished)
+        for g, length, preference in zip(grades, lengths, preferences, strict=True):
             score = Score(
                 verdict=g.verdict,
                 reason=g.reason,

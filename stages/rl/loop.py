@@ -8,13 +8,15 @@ Shapes: P prompts, G completions a prompt (the group), B rows of a micro-batch, 
 
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol, TypeVar
+from functools import partial
+from typing import Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor, nn
 
+from stages.contract.course import UNKEPT, Course, Progress
 from stages.contract.engine import Codec, Engine
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
@@ -24,6 +26,7 @@ from stages.rl.objective import Normaliser, advantages, grpo_loss, normalised_su
 
 P = TypeVar("P")
 R = TypeVar("R")
+Live = Sequence[Tensor] | torch.optim.Optimizer  # what training changes
 
 
 class Policy(Protocol):
@@ -81,52 +84,87 @@ class Parts:
 
 
 def train(
-    parts: Parts, settings: RL, *, seed: int, optimiser: torch.optim.Optimizer, report: Reporter
+    parts: Parts,
+    settings: RL,
+    *,
+    seed: int,
+    optimiser: torch.optim.Optimizer,
+    report: Reporter,
+    progress: Progress[Live] = UNKEPT,
 ) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
     """Run `settings.steps` policy updates. Returns the training curve (a row a step) and the validation curve.
 
     `kl` in the training curve is the divergence from the reference; without a reference, the one from where training
-    began, as the last validation measured it.
+    began, as the last validation measured it. States are committed between rollouts.
     """
     torch.use_deterministic_algorithms(True)
     objective = settings.objective
     reference = parts.policy.frozen_copy() if objective.kl != "none" and objective.kl_beta else None
-    curve: list[dict[str, float]] = []
-    validation: list[dict[str, float]] = []
+    origin = parts.policy.frozen_copy()  # not saved: it is what training began with
     report.phase("GRPO", total=settings.steps)
-    origin = parts.policy.frozen_copy()
-    _validate(parts, settings, 0, seed, origin, validation)
-    step, sampled = 0, 0
-    while step < settings.steps:
-        updates = min(settings.steps_per_rollout, settings.steps - step)
-        rollout = _sample(parts, settings, step, updates, seed)
-        groups = _score(parts, settings, step, rollout)
-        off_policy = updates > 1
-        if off_policy:
-            _remember(parts.policy, rollout, settings)
-        for part in _split(rollout, updates, seed=seed * 7919 + step):
-            if reference is not None and step and step % settings.reference_every == 0:
-                reference = parts.policy.frozen_copy()
-            row = _update(parts.policy, reference, part, settings, step, optimiser, off_policy=off_policy)
-            row |= _figures(parts, part) | {"zero_variance": groups}
-            if reference is None and validation:
-                row["kl"] = validation[-1]["kl"]
-            sampled += sum(len(s.tokens) for s in part)
-            step += 1
-            curve.append({"step": step, **row})
-            parts.used(step, part)
-            if (step - 1) % settings.keep_rollouts == 0 or step == settings.steps:
-                parts.keep(step, part)
-            if step % settings.validate_every == 0 or step == settings.steps:
-                _validate(parts, settings, step, seed, origin, validation)
-            held_out = {"val_accuracy": validation[-1]["accuracy"]} if validation else {}
-            report.step(step, {**row, **held_out, "tokens": sampled}, why=_why(part))
+    live: dict[str, Live] = {
+        "policy": list(parts.policy.parameters()),
+        "reference": list(reference.parameters()) if reference else [],
+        "optimiser": optimiser,
+    }
+    course = Course(progress, live, total=settings.steps, plan=partial(_rows, parts, settings), report=report)
+    curve, validation, sampled = _so_far(course.plain)
+    if not course.step:
+        _validate(parts, settings, 0, seed, origin, validation)
+    waiting: list[list[Sample]] = []  # the rollout's parts that no update has used yet
+    groups, off_policy = 0.0, False
+    for step in course.steps():
+        if not waiting:
+            updates = min(settings.steps_per_rollout, settings.steps - step)
+            rollout = _sample(parts, settings, step, updates, seed)
+            groups = _score(parts, settings, step, rollout)
+            off_policy = updates > 1
+            if off_policy:
+                _remember(parts.policy, rollout, settings)
+            waiting = _split(rollout, updates, seed=seed * 7919 + step)
+        part = waiting.pop(0)
+        if reference is not None and step and step % settings.reference_every == 0:
+            reference = parts.policy.frozen_copy()
+            live["reference"] = list(reference.parameters())
+        row = _update(parts.policy, reference, part, settings, step, optimiser, off_policy=off_policy)
+        row |= _figures(parts, part) | {"zero_variance": groups}
+        if reference is None and validation:
+            row["kl"] = validation[-1]["kl"]
+        sampled += sum(len(s.tokens) for s in part)
+        curve.append({"step": step + 1, **row})
+        parts.used(step + 1, part)
+        if step % settings.keep_rollouts == 0 or step + 1 == settings.steps:
+            parts.keep(step + 1, part)
+        if (step + 1) % settings.validate_every == 0 or step + 1 == settings.steps:
+            _validate(parts, settings, step + 1, seed, origin, validation)
+        held_out = {"val_accuracy": validation[-1]["accuracy"]} if validation else {}
+        report.step(step + 1, {**row, **held_out, "tokens": sampled}, why=_why(part))
+        course.done(
+            [s.task.id for s in part],
+            partial(dict, curve=curve, validation=validation, sampled=sampled),
+            may_commit=not waiting,
+        )
+    course.finish()
     return curve, validation
 
 
 def limit_at(settings: RL, step: int) -> int:
     """New tokens allowed at a step."""
     return [s.max_new_tokens for s in settings.lengths if s.from_step <= step][-1]
+
+
+def _rows(parts: Parts, settings: RL, step: int) -> list[str]:
+    """The tasks of a step, once for each completion."""
+    return [task.id for task in parts.pick(step) for _ in range(settings.group_size)]
+
+
+def _so_far(plain: Mapping[str, object]) -> tuple[list[dict[str, float]], list[dict[str, float]], int]:
+    """The two curves, and the tokens sampled."""
+    found = plain or {"curve": [], "validation": [], "sampled": 0}
+    return cast(
+        tuple[list[dict[str, float]], list[dict[str, float]], int],
+        (found["curve"], found["validation"], found["sampled"]),
+    )
 
 
 def _sample(parts: Parts, settings: RL, step: int, updates: int, seed: int) -> list[Sample]:

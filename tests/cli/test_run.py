@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from r1cli import code_lock, pipeline
 from tests.cli.conftest import Place, Run, environment, gone, worker_of
 
 
@@ -140,3 +141,37 @@ def test_ctrl_c_and_sigterm_stop_the_stage_and_keep_the_last_good_run(place: Pla
     assert "prompts was stopped; nothing was published" in out and "Traceback" not in out
     assert gone(worker)
     assert place.files("data") == before
+
+
+def test_stages_side_by_side_leave_the_lock_of_a_serial_run(place: Place) -> None:
+    twin = Place(root=place.root.parent / "twin")
+    shutil.copytree(place.root, twin.root)
+    assert twin.r1("run", "all").returncode == 0
+    # The first of the two items takes longer, so that its entry comes last.
+    stage = place.root / "stages" / "distill.py"
+    stage.write_text(stage.read_text().replace('"hang":', '"ok" and paths.item == "small":').replace("(60)", "(4)"))
+    (place.root / "stages" / "code.lock" / "distill").write_text(f"{code_lock.lock(place.root, 'distill')}\n")
+    done = place.r1("run", "all", "-j", "2")
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert sorted(place.calls()) == ["distillbig", "distillsmall", "prompts", "zero"]
+    ours, theirs = (pipeline.lock_order(one.root) for one in (place, twin))
+    assert ours == theirs == ["prompts", "zero", "distill@small", "distill@big"]
+    assert dvc(place, "status").stdout.strip() == "Data and pipelines are up to date."
+    lines = [one.root.joinpath("dvc.lock").read_text().splitlines() for one in (place, twin)]
+    assert [a for a, b in zip(*lines, strict=True) if a != b and "md5" not in a] == []
+    assert len([a for a, b in zip(*lines, strict=True) if a != b]) == 2  # the changed code's own lock
+
+
+def test_a_failure_side_by_side_ends_the_run_and_a_kill_is_cleaned_up_after(place: Place) -> None:
+    place.set_mode("wrong")
+    done = place.r1("run", "all", "-j", "3")
+    assert done.returncode == 1 and "the rows are wrong" in done.stdout and place.calls() == ["prompts"]
+    place.set_mode("ok")
+    assert place.r1("run", "all").returncode == 0
+    serial = (place.root / "dvc.lock").read_bytes()
+    # As a killed parallel run leaves it: out of order, with the note of how it was.
+    pipeline.sort_lock(place.root, ["distill@big", "zero"])
+    assert pipeline.lock_order(place.root)[0] == "distill@big"
+    (place.root / ".r1" / "lock-order.json").write_text('["prompts"]')
+    assert place.r1("run", "all").returncode == 0
+    assert (place.root / "dvc.lock").read_bytes() == serial

@@ -10,7 +10,7 @@ import pytest
 
 from r1cli import runs
 from r1cli.dispatch.local import LocalExecutor
-from r1cli.execute import finished, prune, run_stage
+from r1cli.execute import clear, finished, prune, run_stage
 from r1cli.project import find_project
 from stages.contract.errors import UserError
 from stages.contract.manifest import read_manifest
@@ -49,12 +49,15 @@ def test_publishes_what_dvc_yaml_declares_and_records_the_run(place: Place) -> N
 def test_job_file_holds_only_the_declared_params(place: Place) -> None:
     stage(place)
     job = json.loads((work_folders(place)[0] / "job.json").read_text())
+    data = str(place.root / "data")
+    # How often a state is saved is not for the stage's own eyes, and in no fingerprint.
     assert job == {
         "stage": "prompts",
         "item": "",
         "params": {"seed": 1},
         "deps": ["stages/code.lock/prompts", "mode.txt"],
-        "data": str(place.root / "data"),
+        "data": data,
+        "checkpoints": {},
     }
 
 
@@ -175,6 +178,20 @@ def test_a_second_process_waits_for_the_first(place: Place) -> None:
     out, _ = process.communicate(timeout=20)
     assert process.returncode == 0, out
     assert place.calls() == ["prompts"]
+
+
+@pytest.mark.parametrize(("ended", "stays"), [('{"ok": true}', False), ('{"ok": false}', True), ("", True)])
+def test_what_is_resumed_from_outlives_an_attempt_that_failed_only(tmp_path: Path, ended: str, stays: bool) -> None:
+    (tmp_path / "steps" / "grpo").mkdir(parents=True)
+    (tmp_path / "out").mkdir()
+    (tmp_path / "result.json").write_text(ended)
+    clear(tmp_path)
+    assert (tmp_path / "steps" / "grpo").exists() == stays and not (tmp_path / "out").exists()
+
+
+def test_a_finished_stage_leaves_no_states(place: Place) -> None:
+    stage(place)
+    assert not (work_folders(place)[0] / "steps").exists()
 
 
 def test_only_the_newest_finished_work_folders_are_kept(tmp_path: Path) -> None:

@@ -1,11 +1,13 @@
 """The scorer's parts, and format, language and code grading under it."""
 
 import dataclasses
+import json
 
 import pytest
 
 from stages.contract.params import Reward
 from stages.contract.task import Task
+from stages.rewards.altered import altered
 from stages.rewards.expressions import run_tests
 from stages.rewards.formatting import format_reward
 from stages.rewards.language import consistency, count_words, dominant
@@ -36,7 +38,7 @@ CODE = Task(
         ("<think>so", True, "wrong", "bad_format", None, 0.0),
         ("5", True, "wrong", "no_answer", None, 0.0),
         ("<think>so</think><answer></answer>", True, "wrong", "no_answer", None, 1.0),
-        ("<think>so</think><answer>2+3</answer>", True, "unknown", "unknown:needs_algebra", "2+3", 1.0),
+        ("<think>so</think><answer>2+3</answer>", True, "wrong", "unevaluated", "2+3", 1.0),
     ],
 )
 def test_grade(response: str, finished: bool, verdict: str, reason: str, answer: str | None, format: float) -> None:
@@ -183,3 +185,69 @@ def test_a_reward_is_its_weighed_parts(task: Task, text: str, finished: bool, le
 def test_without_a_judge_general_prompts_earn_form_and_language_only() -> None:
     (scored,) = scorer(WEIGHTS)([_task("helpful")], [_answer("4")], [True], [10], 100)
     assert scored.reward == pytest.approx(0.5) and scored.preference is None
+
+
+@pytest.mark.parametrize(
+    ("gold", "answer", "reason"),
+    [
+        ("23", "3*5+8", "unevaluated"),  # the question itself must not be an answer to it
+        ("23", "15+8", "unevaluated"),
+        ("1024", "2^{10}", "unevaluated"),
+        ("0.5", "\\frac{1}{2}", "correct"),
+        ("0.0012", "1.2\\times10^{-3}", "correct"),
+        ("5", "x = 5", "correct"),
+        ("-3", "-3", "correct"),
+        ("x+1", "1+x", "correct"),  # an expression may be answered by one
+        ("\\sqrt{8}", "2\\sqrt{2}", "correct"),
+        ("23", "3*5+9", "wrong"),
+    ],
+)
+def test_a_number_is_asked_for_and_a_computation_is_none(gold: str, answer: str, reason: str) -> None:
+    graded = grade(dataclasses.replace(SUM, answer=gold), f"<think>so</think><answer>{answer}</answer>", finished=True)
+    assert graded.reason == reason
+
+
+DOUBLE = {"type": "stdin", "cases": [{"input": "3", "output": "6"}, {"input": "5", "output": "10"}]}
+
+
+@pytest.mark.parametrize(
+    ("response", "reason"),
+    [
+        ("<think>so</think>\n```python\nprint(2 * int(input()))\n```", "correct"),
+        ("<think>so</think><answer>\n```python\nprint(2 * int(input()))\n```\n</answer>", "correct"),
+        ("<think>so</think>\n```python\nprint(6)\n```", "wrong_answer:case 2"),
+        ("<think>```python\nprint(2 * int(input()))\n```</think>", "no_code"),
+    ],
+)
+def test_code_tasks_are_run(response: str, reason: str) -> None:
+    task = dataclasses.replace(SUM, answer="", code=json.dumps(DOUBLE))
+    graded = grade(task, response, finished=True)
+    assert (graded.reason, graded.answer) == (reason, None)
+
+
+def _altered(**changes: str) -> dict[str, str]:
+    return dict(altered(dataclasses.replace(SUM, **changes)))  # type: ignore[arg-type]
+
+
+def test_what_lies_near_the_gold_is_wrong() -> None:
+    """By the verifier, for every kind of gold that can be altered; what would stay the same isn't made."""
+    golds = ("72", "-3.50", "0", "\\frac{3}{4}", "x^{2}+1", "(-1, 4]", "[0,\\infty)", "\\{1, 2, 7\\}", "left", "\\pm 2")
+    for gold in golds:
+        task = dataclasses.replace(SUM, answer=gold)
+        for how, answer in altered(task):
+            graded = grade(task, f"<think></think><answer>{answer}</answer>", finished=True)
+            assert graded.accuracy == 0.0, (gold, how, answer)
+    assert "sign" not in _altered(answer="0") and "sign" not in _altered(answer="\\pm 2")
+    assert _altered(answer="x^{2}+1")["exponent"] == "x^{3}+1"
+    assert _altered(answer="(-1, 4]")["ends swapped"] == "(4, -1]"
+    assert _altered(answer="\\{1, 2, 7\\}")["element dropped"] == "\\{1, 2\\}"
+    assert "ends swapped" not in _altered(answer="(2, 2)")
+
+
+def test_programs_that_print_too_little_or_too_much_are_wrong() -> None:
+    single = {"type": "stdin", "cases": [{"input": "3", "output": "16"}]}
+    task = dataclasses.replace(SUM, answer="print(16)", code=json.dumps(single))
+    made = dict(altered(task))
+    assert set(made) == {"empty", "prefix only", "extra output"}
+    for how, program in made.items():
+        assert grade(task, f"<think></think><answer>{program}</answer>", finished=True).accuracy == 0.0, how

@@ -14,6 +14,7 @@ from stages.contract.params import Sampling, Stretch
 from stages.contract.schemas import EXAMPLES
 from stages.contract.task import Score, Task, tasks_of
 from stages.curate.filters import bad_format, incorrect
+from stages.rewards.scorer import grade
 from stages.rl.loop import Sample
 from stages.tasks.corpus import problem_tasks
 from tests import tiny_model
@@ -62,7 +63,10 @@ def test_reward_models_read_what_the_paper_has_them_read() -> None:
 
 def _draws(*texts: str) -> list[Draw]:
     completion = Completion(tokens=[1, 2], logps=[0.0, 0.0], finished=True)
-    return [Draw(task=_task(), number=i, completion=completion, text=text) for i, text in enumerate(texts)]
+    return [
+        Draw(task=_task(), number=i, completion=completion, text=text, grade=grade(_task(), text, finished=True))
+        for i, text in enumerate(texts)
+    ]
 
 
 def test_curation_drops_held_out_rows_repeats_and_what_is_too_many_each_with_its_reason() -> None:

@@ -26,6 +26,7 @@ from stages.rewards.language import consistency
 from stages.rewards.scorer import grade
 from stages.tasks.problems import states_in
 from tests.stages import small
+from tests.stages.stopping import Stopped, StoppingAttempt
 from tests.tasks.reading import read
 
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
@@ -122,6 +123,25 @@ def _run(data: Path, stage: str, root: Path, params: Params) -> Paths:
     return paths
 
 
+def _run_with_stops(data: Path, stage: str, root: Path, params: Params) -> int:
+    """Run a stage that is stopped again and again, later each time; how often it was."""
+    work = root / "work" / stage
+    work.mkdir(parents=True)
+    main = importlib.import_module(f"stages.{stage.partition('@')[0]}").main
+    for stops in range(10):
+        paths = replace(_paths(data, stage, root), attempt=StoppingAttempt(work / "steps", at=2 * 3**stops))
+        for folder in (paths.out, paths.plots):
+            shutil.rmtree(folder, ignore_errors=True)
+        paths.out.mkdir(parents=True)
+        paths.metrics.parent.mkdir(parents=True, exist_ok=True)
+        try:
+            main(params, paths, Silent())
+        except Stopped:
+            continue
+        return stops
+    raise AssertionError("it makes no way")
+
+
 def _bytes(paths: Paths) -> dict[str, bytes]:
     files = [paths.metrics, *(p for folder in (paths.out, paths.plots) for p in folder.rglob("*") if p.is_file())]
     return {str(p.relative_to(paths.metrics.parents[1])): p.read_bytes() for p in files}
@@ -129,12 +149,14 @@ def _bytes(paths: Paths) -> dict[str, bytes]:
 
 @pytest.fixture(scope="module")
 def twice(tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
-    """The whole DAG run once, and each stage of it once more on the same inputs: (data, the second outs)."""
+    """The whole DAG run once, and each stage of it once more on the same inputs, stopped on its way and resumed:
+    (data, the second outs)."""
     root = tmp_path_factory.mktemp("dag")
     data, again = root / "data", root / "again"
     for stage in STAGES:
         _run(data, stage, data, small.params())
-        _run(data, stage, again, small.params())
+        stops = _run_with_stops(data, stage, again, small.params())
+        assert (stops > 0) == (stage not in TOO_SHORT), (stage, stops)
     return data, again
 
 
@@ -174,6 +196,8 @@ def test_the_same_stage_again_gives_the_same_bytes(twice: tuple[Path, Path], sta
     assert [name for name in first if first[name] != second[name]] == []
 
 
+# One step, one chunk of samples, or nothing that is committed on the way: these begin again.
+TOO_SHORT = {"prompts", "cold_start", "cold_sft", "rejection"}
 WITH_ROWS = [s for s, e in STAGES.items() if {"rollouts", "examples"} & {t.name for t in e.tables.values()}]
 
 

@@ -7,7 +7,7 @@ import pytest
 from stages.contract.errors import UserError
 from stages.contract.task import Task, tasks_of
 from stages.contract.transcript import split
-from stages.rewards.scorer import gold_problem, grade
+from stages.rewards.scorer import gradable, grade
 from stages.tasks.corpus import problem_row, problem_tasks
 from stages.tasks.problems import FAMILIES, Problem, draw, state_id, states_in
 from stages.tasks.traces import response, worked, wrong_answer
@@ -57,7 +57,7 @@ def test_gold_and_worked_solutions_earn_everything_and_wrong_ones_nothing(
             assert (graded.verdict, graded.format, graded.language) == ("correct", 1.0, 1.0), (text, graded)
         assert split(solution).well_formed
         if family != "code":
-            assert gold_problem(problem.answer) is None
+            assert gradable(problem.answer)
         graded = grade(task, response("", wrong_answer(rng, problem)), finished=True)
         assert graded.verdict == "wrong", (problem, graded)
 

@@ -1,0 +1,27 @@
+"""Stopping a stage on its way, in this process: after so many signs of life. Every step is committed."""
+
+from pathlib import Path
+
+from stages.contract.attempt import Attempt
+from stages.contract.params import Checkpoints
+
+EVERY_STEP = Checkpoints(every_s=1e9, every_steps=1)
+
+
+class Stopped(Exception):
+    """As a kill would, it comes before what the step did is committed."""
+
+
+class StoppingAttempt(Attempt):
+    """Stops at sign of life number `at`, 1 being the first; never, if 0."""
+
+    def __init__(self, folder: Path, *, at: int = 0, checkpoints: Checkpoints = EVERY_STEP) -> None:
+        super().__init__(folder, checkpoints)
+        self.at = at
+        self.signs = 0
+
+    def sign(self) -> None:
+        super().sign()
+        self.signs += 1
+        if self.signs == self.at:
+            raise Stopped
