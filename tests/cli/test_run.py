@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from r1cli import code_lock, pipeline
+from stages.contract.manifest import read_manifest
 from tests.cli.conftest import Place, Run, environment, gone, worker_of
 
 
@@ -89,6 +90,8 @@ def test_adopt_records_a_refactor_without_running_it_and_nothing_else(place: Pla
     assert r1("code-lock")[1] == "renewed: prompts\n"
     assert r1("run", "prompts", "--dry-run")[1].splitlines()[0] == "prompts: its code changed"
     assert r1("adopt", "prompts") == (0, "prompts: recorded in dvc.lock without running it\n", "")
+    lock = (place.root / "stages" / "code.lock" / "prompts").read_text().strip()
+    assert read_manifest(place.root / "data" / "prompts" / "manifest.json").code == lock
     assert r1("run", "prompts", "--dry-run")[1] == "nothing would run: all is fresh\n"
     place.set_mode("other")
     code, _, err = r1("adopt", "prompts")

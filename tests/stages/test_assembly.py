@@ -89,6 +89,17 @@ def test_curation_drops_held_out_rows_repeats_and_what_is_too_many_each_with_its
     assert dropped["response"] == texts[4]
 
 
+def test_rows_to_forget_are_dropped_first_with_that_reason() -> None:
+    texts = [_answer("4"), "<think>then 4</think><answer>4</answer>"]
+    rows = example_rows(_draws(*texts), texts, SAMPLING, checkpoint="c", seed=0, op="refine")
+    forgotten = rows["r1_id"][0]
+    curated = curated_examples(
+        rows, [incorrect], held_out=lambda text: False, keep_per_prompt=1, seed=0, forgotten=[forgotten]
+    )
+    assert curated.kept["r1_id"].to_list() == [rows["r1_id"][1]]  # takes its place
+    assert curated.rejected.select("r1_id", "r1_drop").rows() == [(forgotten, "forgotten")]
+
+
 def test_a_refined_row_says_so() -> None:
     drawn = _draws("<think>所以4</think><answer>4</answer>", _answer("4"))
     rows = example_rows(drawn, [_answer("4"), _answer("4")], SAMPLING, checkpoint="c", seed=3, op="refine")

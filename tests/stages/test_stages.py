@@ -354,6 +354,20 @@ def test_every_score_names_its_checkpoint_and_counts_its_draws(data: Path) -> No
         assert ruled["preference"].null_count() == len(ruled)
 
 
+def test_forgotten_prompts_stand_in_the_sidecars_alone(data: Path, tmp_path: Path) -> None:
+    names = ("train", "general", "corpus")
+    wanted = {name: pl.read_parquet(data / "prompts" / f"{name}.parquet")["r1_id"][0] for name in names}
+    params = small.params()
+    assert params.prompts is not None
+    paths = _run(
+        data, "prompts", tmp_path, replace(params, prompts=replace(params.prompts, forget=list(wanted.values())))
+    )
+    for name, row_id in wanted.items():
+        kept, dropped = (pl.read_parquet(paths.out / f"{name}{end}.parquet") for end in ("", "_rejected"))
+        assert row_id not in kept["r1_id"].to_list()
+        assert set(dropped.filter(pl.col("r1_id") == row_id)["r1_drop"]) == {"forgotten"}
+
+
 # -- what can't work ------------------------------------------------------------------------------
 
 
