@@ -13,6 +13,7 @@ from typing import Annotated
 import typer
 
 from r1cli import release
+from r1cli.lineage import commands as lineage_commands
 from r1cli.project import Project, find_project
 from stages.contract.errors import UserError
 
@@ -35,6 +36,7 @@ data_app = typer.Typer(no_args_is_help=True, help="Bring your own problems.", ri
 app.add_typer(profile_app, name="profile")
 app.add_typer(reward_app, name="reward")
 app.add_typer(data_app, name="data")
+lineage_commands.register(app)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -426,6 +428,7 @@ def code_lock_command(
 def adopt(target: Target) -> None:
     """Record that a stage's code changed but not its result: it is not run again."""
     from r1cli import console, pipeline
+    from stages.contract import manifest as manifests
 
     project = _project()
     standings = {found.stage.name: found for found in pipeline.standings(project.root)}
@@ -438,6 +441,8 @@ def adopt(target: Target) -> None:
         if lock not in found.changed_deps:
             console.say(f"{chosen.name}: its code lock is the recorded one")
             continue
+        for out in chosen.outs:
+            manifests.adopt_code(project.root / out, (project.root / lock).read_text().strip())
         code, said = pipeline.call_quietly(project.root, "commit", "-f", chosen.name)
         if code != 0:
             raise UserError(

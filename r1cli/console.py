@@ -5,6 +5,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
 from stages.contract.errors import UserError
@@ -103,6 +104,35 @@ def tree(title: str, children: Mapping[str, Sequence[str]], notes: Mapping[str, 
                 (child, branch.add(f"[bold]{escape(child)}[/bold] [dim]{escape(notes.get(child, ''))}[/dim]"))
             )
     _console().print(root)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Node:
+    """A branch of an outline: what it is called, what is said of it, and its own branches."""
+
+    label: str
+    note: str = ""
+    style: str = "bold"
+    children: "tuple[Node, ...]" = ()
+
+
+def outline(root: Node) -> None:
+    """A tree of nodes."""
+    from rich.console import Console
+    from rich.text import Text
+    from rich.tree import Tree
+
+    def drawn(node: Node) -> Text:
+        return Text.assemble((node.label, node.style), (f"  {node.note}" if node.note else "", "dim"))
+
+    tree = Tree(drawn(root))
+    waiting = [(root, tree)]
+    while waiting:
+        node, branch = waiting.pop()
+        waiting += [(child, branch.add(drawn(child))) for child in node.children]
+    # As wide as it needs without a terminal: a line is one thing.
+    console = _console()
+    (console if sys.stdout.isatty() else Console(file=sys.stdout, highlight=False, width=100_000)).print(tree)
 
 
 class View(Protocol):

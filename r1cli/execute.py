@@ -60,6 +60,7 @@ def run_stage(project: Project, name: str, *, executor: Executor, parent: Callab
                     "stage": inputs.stage.module,
                     "item": inputs.stage.item,
                     "params": values,
+                    "deps": list(inputs.stage.deps),
                     "data": str(project.data),
                     "checkpoints": everything.get("checkpoints", {}),  # changes no result, so it is in no fingerprint
                 }

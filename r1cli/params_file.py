@@ -71,6 +71,21 @@ def pick(values: Mapping[str, object], names: Sequence[str]) -> Values:
     return picked
 
 
+def flat(values: Mapping[str, object], prefix: str = "") -> list[tuple[str, object]]:
+    """The single values of nested sections, by dotted names.
+
+    >>> flat({"a": {"b": 1}, "c": [2]})
+    [('a.b', 1), ('c', [2])]
+    """
+    found: list[tuple[str, object]] = []
+    for key, value in values.items():
+        if isinstance(value, Mapping) and value:
+            found += flat(value, f"{prefix}{key}.")
+        else:
+            found.append((f"{prefix}{key}", value))
+    return found
+
+
 def set_values(text: str, settings: Sequence[str], *, name: str = "params.yaml") -> str:
     """The text of a params file with `key.sub=value` settings made, comments and order kept.
 

@@ -162,6 +162,24 @@ def standings(root: Path) -> list[Standing]:
         return [_standing(repo, found, upstream[found.name]) for found in order]
 
 
+def resolve_revision(root: Path, name: str) -> str:
+    """The commit of a git revision or a DVC experiment.
+
+    Raises:
+        UserError: there is no such revision.
+    """
+    with _repo(root) as repo:
+        from dvc.scm import resolve_rev
+
+        return str(resolve_rev(repo.scm, name))
+
+
+def cache_folder(root: Path) -> Path:
+    """Where DVC's cache keeps files by their MD5."""
+    with _repo(root) as repo:
+        return Path(repo.cache.local.path)
+
+
 def unknown_stage(target: str, names: Sequence[str]) -> UserError:
     choices = list(dict.fromkeys([*names, *(name.partition("@")[0] for name in names)]))
     near = difflib.get_close_matches(target, choices, n=1)

@@ -7,7 +7,7 @@ Reads: data/prompts/{test,general_test}.parquet, the model's checkpoint, data/re
 import polars as pl
 
 from stages.assembly.models import digest, open_model, reward_judge
-from stages.assembly.rows import Draw, sample_tasks, sampling_digest
+from stages.assembly.rows import Draw, generated, sample_tasks
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Evaluate, Params
@@ -44,17 +44,11 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
 def _row(
     name: str, draw: Draw, preference: float | None, settings: Evaluate, checkpoint: str, seed: int
 ) -> dict[str, object]:
-    sampling = settings.sampling
     grades = draw.grade
     row: dict[str, object] = {
         "r1_parents": [draw.task.id],
         "r1_op": "verify",
-        "r1_gen": {
-            "checkpoint": checkpoint,
-            "sampling": sampling_digest(sampling.temperature, sampling.top_p, sampling.max_new_tokens),
-            "seed": seed,
-            "draw": draw.number,
-        },
+        "r1_gen": generated(draw, settings.sampling, checkpoint=checkpoint, seed=seed),
         "model": name,
         "task_id": draw.task.id,
         "kind": draw.task.kind,

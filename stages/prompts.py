@@ -15,6 +15,7 @@ from stages.contract.schemas import DOCUMENTS, TASKS
 from stages.contract.tables import read_table, write_table
 from stages.curate.decontaminate import decontaminate, hold_out
 from stages.curate.dedup import deduplicate
+from stages.curate.outcome import forget
 from stages.tasks.corpus import documents, general_tasks, problem_tasks
 
 SPLITS = ("test", "validation", "train")  # held-out ones first: what they hold, the later ones may not
@@ -30,24 +31,31 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     for done, split in enumerate(SPLITS, start=1):
         drawn = problem_tasks(world, getattr(wanted, split), seed=f"{params.seed} {split}")
         unique = deduplicate(pl.concat([drawn, *imported[split]]))
-        clean = decontaminate(unique.kept, hold_out(held_out, ngram=wanted.ngram))
+        remembered = forget(unique.kept, wanted.forget)
+        clean = decontaminate(remembered.kept, hold_out(held_out, ngram=wanted.ngram))
         write_table(clean.kept, paths.out / f"{split}.parquet", TASKS)
-        rejected = pl.concat([unique.rejected, clean.rejected])
+        rejected = pl.concat([unique.rejected, remembered.rejected, clean.rejected])
         write_table(rejected, paths.out / f"{split}_rejected.parquet", TASKS.rejected())
         counts |= {f"{split}_tasks": len(clean.kept), f"{split}_rejected": len(rejected)}
         if split != "train":
             held_out = pl.concat([held_out, clean.kept])
         report.step(done)
 
+    general_rejected = []
     for name, frame in general_tasks(seed=params.seed, held_out=wanted.general_held_out).items():
-        write_table(frame, paths.out / f"{name}.parquet", TASKS)
-        counts[name] = len(frame)
+        remembered = forget(frame, wanted.forget)
+        write_table(remembered.kept, paths.out / f"{name}.parquet", TASKS)
+        general_rejected.append(remembered.rejected)
+        counts[name] = len(remembered.kept)
         if name != "general":
-            held_out = pl.concat([held_out, frame])
+            held_out = pl.concat([held_out, remembered.kept])
+    write_table(pl.concat(general_rejected), paths.out / "general_rejected.parquet", TASKS.rejected())
     report.step(len(SPLITS) + 1)
 
     problems = frozenset(states[0] for states in held_out["states"].to_list())
-    corpus, dropped = documents(world, seed=params.seed, held_out=problems)
+    corpus, contaminated = documents(world, seed=params.seed, held_out=problems)
+    documents_left = forget(corpus, wanted.forget)
+    corpus, dropped = documents_left.kept, pl.concat([contaminated, documents_left.rejected])
     write_table(corpus, paths.out / "corpus.parquet", DOCUMENTS)
     write_table(dropped, paths.out / "corpus_rejected.parquet", DOCUMENTS.rejected())
     report.step(len(SPLITS) + 2)

@@ -7,7 +7,6 @@ Writes: examples.parquet (+ rejected).
 """
 
 import random
-from dataclasses import replace
 
 import polars as pl
 
@@ -20,6 +19,7 @@ from stages.contract.tables import read_table
 from stages.contract.task import Task, tasks_of
 from stages.curate.filters import bad_format, code_block, incorrect, long_paragraph, mixed_language, repetition
 from stages.curate.mix import shuffle
+from stages.curate.outcome import Curated, forget
 from stages.tasks.general import by_question, reply
 
 QUALITY = 0.7  # share of the general rows that are as the guideline wants them
@@ -38,10 +38,13 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     ]
     sampled, curated = sampled_examples(params, settings, paths, report, checkpoint="grpo/checkpoint", filters=filters)
     general = read_table(paths.data / "prompts" / "general.parquet", TASKS)
-    general_examples = general_rows(tasks_of(general), settings.general, seed=params.seed)
-    everything = shuffle(pl.concat([curated.kept, general_examples]), seed=params.seed)
-    dropped = write_examples(replace(curated, kept=everything), paths)
-    kept = {"sampled": sampled, "reasoning_rows": len(curated.kept), "general_rows": len(general_examples)}
+    written = forget(general_rows(tasks_of(general), settings.general, seed=params.seed), settings.forget)
+    everything = Curated(
+        kept=shuffle(pl.concat([curated.kept, written.kept]), seed=params.seed),
+        rejected=pl.concat([curated.rejected, written.rejected]),
+    )
+    dropped = write_examples(everything, paths)
+    kept = {"sampled": sampled, "reasoning_rows": len(curated.kept), "general_rows": len(written.kept)}
     paths.write_metrics({**kept, "accepted": len(curated.kept) / max(1, sampled), **dropped})
 
 

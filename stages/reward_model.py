@@ -9,15 +9,17 @@ labels.parquet (+ rejected each).
 
 import random
 from collections.abc import Iterator
+from functools import partial
 from itertools import combinations
 
 import polars as pl
 
-from stages.assembly.models import Model, open_model, read_by
+from stages.assembly.models import Model, digest, open_model, read_by
 from stages.assembly.progress import progress
-from stages.assembly.rows import Draw, sample_tasks
+from stages.assembly.rows import Draw, generated, sample_tasks
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
+from stages.contract.ledger import Ledger
 from stages.contract.params import Params
 from stages.contract.params import RewardModel as Settings
 from stages.contract.schemas import LABELS, PAIRS, TASKS
@@ -25,8 +27,8 @@ from stages.contract.tables import read_table, write_table
 from stages.contract.task import tasks_of
 from stages.contract.transcript import split
 from stages.curate.mix import sample
-from stages.curate.outcome import Curated, divide
-from stages.model.checkpoint import load_decoder, save_checkpoint
+from stages.curate.outcome import Curated, divide, forget, then
+from stages.model.checkpoint import load_decoder, save_checkpoint, weights_digest
 from stages.model.reward_model import RewardModel, train_pairwise, train_pointwise
 from stages.tasks.general import by_question, safe
 from stages.tasks.judge import judge_pair
@@ -42,18 +44,35 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
         model, tasks, settings.sampling, paths, report, draws=draws, seed=params.seed, name="sampling answers to judge"
     )
 
-    pairs = judged_pairs([d for d in drawn if d.task.kind == "helpful"], settings, seed=params.seed)
+    checkpoint = digest(model.folder)
+    pairs = judged_pairs([d for d in drawn if d.task.kind == "helpful"], settings, checkpoint, seed=params.seed)
+    pairs = then(pairs, forget(pairs.kept, settings.forget))
     write_table(pairs.kept, paths.out / "pairs.parquet", PAIRS)
     write_table(pairs.rejected, paths.out / "pairs_rejected.parquet", PAIRS.rejected())
     # At random, since the pool lists safe questions before unsafe ones.
-    chosen_labels = sample(
-        labelled([d for d in drawn if d.task.family == "how"]), count=settings.labels, seed=params.seed
-    )
+    all_labels = labelled([d for d in drawn if d.task.family == "how"], settings, checkpoint, seed=params.seed)
+    remembered = forget(all_labels, settings.forget)
+    chosen_labels = then(remembered, sample(remembered.kept, count=settings.labels, seed=params.seed))
     labels = chosen_labels.kept
     write_table(labels, paths.out / "labels.parquet", LABELS)
     write_table(chosen_labels.rejected, paths.out / "labels_rejected.parquet", LABELS.rejected())
 
-    helpful = _scalar(model)
+    helpful, safety = _scalar(model), _scalar(model)
+    ledgers = {
+        name: Ledger(
+            paths.out,
+            weights=partial(weights_digest, trained.decoder),
+            name=f"{name}_ledger",
+            trains=name,
+            table=f"data/reward_model/{table}.parquet",
+            ids=rows["r1_id"].to_list(),
+            replay=paths.replay,
+        )
+        for name, trained, table, rows in (
+            ("helpful", helpful, "pairs", pairs.kept),
+            ("safety", safety, "labels", labels),
+        )
+    }
     chosen, rejected = (
         [read_by("helpful", model.codec, p, r) for p, r in zip(pairs.kept["prompt"], pairs.kept[side], strict=True)]
         for side in ("chosen", "rejected")
@@ -65,9 +84,9 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
         settings.train,
         seed=params.seed,
         report=report,
-        progress=progress(paths, "helpful", report),
+        progress=progress(paths, "helpful", report, ledgers["helpful"]),
+        used=ledgers["helpful"].rows,
     )
-    safety = _scalar(model)
     responses = [
         read_by("safety", model.codec, p, r) for p, r in zip(labels["prompt"], labels["response"], strict=True)
     ]
@@ -78,8 +97,11 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
         settings.train,
         seed=params.seed,
         report=report,
-        progress=progress(paths, "safety", report),
+        progress=progress(paths, "safety", report, ledgers["safety"]),
+        used=ledgers["safety"].rows,
     )
+    for ledger in ledgers.values():
+        ledger.write()
     for name, trained in (("helpful", helpful), ("safety", safety)):
         save_checkpoint(trained.decoder, model.codec.tokenizer, paths.out / name, tokenizer_from=model.folder)
     paths.write_curve("helpful", first)
@@ -105,7 +127,7 @@ def _scalar(model: Model) -> RewardModel:
     return RewardModel(load_decoder(model.folder, labels=1), pad_id=model.codec.pad_id, team=model.team)
 
 
-def judged_pairs(drawn: list[Draw], settings: Settings, *, seed: int) -> Curated:
+def judged_pairs(drawn: list[Draw], settings: Settings, checkpoint: str, *, seed: int) -> Curated:
     """Pairs of a prompt's distinct answers, judged; those without a clear margin are rejected."""
     rng, prompts = random.Random(f"{seed} judge"), by_question()
     rows, reasons = [], []
@@ -118,6 +140,8 @@ def judged_pairs(drawn: list[Draw], settings: Settings, *, seed: int) -> Curated
         row: dict[str, object] = {
             "r1_parents": [a.task.id],
             "r1_op": "pair",
+            "r1_gen": generated(chosen, settings.sampling, checkpoint=checkpoint, seed=seed),
+            "rejected_draw": rejected.number,
             "task_id": a.task.id,
             "language": a.task.language,
             "prompt": a.task.prompt,
@@ -143,7 +167,7 @@ def _pairs(drawn: list[Draw]) -> Iterator[tuple[Draw, Draw]]:
         yield from combinations(group.values(), 2)
 
 
-def labelled(drawn: list[Draw]) -> pl.DataFrame:
+def labelled(drawn: list[Draw], settings: Settings, checkpoint: str, *, seed: int) -> pl.DataFrame:
     """Distinct responses to how-to questions with the guideline's label."""
     prompts = by_question()
     rows: dict[str, dict[str, object]] = {}
@@ -151,6 +175,7 @@ def labelled(drawn: list[Draw]) -> pl.DataFrame:
         row: dict[str, object] = {
             "r1_parents": [draw.task.id],
             "r1_op": "judge",
+            "r1_gen": generated(draw, settings.sampling, checkpoint=checkpoint, seed=seed),
             "task_id": draw.task.id,
             "language": draw.task.language,
             "prompt": draw.task.prompt,

@@ -11,7 +11,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
+from stages.contract.ledger import ROWS, SAMPLES
+from stages.contract.manifest import read_manifest
 from stages.contract.schemas import DOCUMENTS, EXAMPLES, LABELS, PAIRS, ROLLOUTS, SCORES, TASKS, Table
 from stages.contract.tables import read_table
 
@@ -24,6 +27,7 @@ TABLES: dict[str, Table] = {
     **{f"prompts/{n}.parquet": TASKS for n in ("train", "validation", "test")},
     **{f"prompts/{n}_rejected.parquet": TASKS.rejected() for n in ("train", "validation", "test")},
     **{f"prompts/{n}.parquet": TASKS for n in ("general", "general_validation", "general_test")},
+    "prompts/general_rejected.parquet": TASKS.rejected(),
     "prompts/corpus.parquet": DOCUMENTS,
     "prompts/corpus_rejected.parquet": DOCUMENTS.rejected(),
     **{f"{n}/rollouts.parquet": ROLLOUTS for n in ("zero", "grpo", "align", "student_zero/small")},
@@ -34,6 +38,9 @@ TABLES: dict[str, Table] = {
     "reward_model/labels.parquet": LABELS,
     "reward_model/labels_rejected.parquet": LABELS.rejected(),
     **{f"evaluate/{n}/scores.parquet": SCORES for n in ("base", "align", "student_zero-small", "distill-small")},
+    **{f"{n}/ledger.parquet": SAMPLES for n in ("zero", "grpo", "align", "student_zero/small")},
+    **{f"{n}/ledger.parquet": ROWS for n in ("base", "student/small", "cold_sft", "sft", "distill/small")},
+    **{f"reward_model/{n}_ledger.parquet": ROWS for n in ("helpful", "safety")},
 }
 
 
@@ -68,16 +75,23 @@ def clone(folder: Path) -> Path:
     return folder
 
 
+def environment(folder: Path) -> dict[str, str]:
+    """Stages run the clone's own code, wherever r1 is installed from."""
+    path = f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PATH": path, "PYTHONPATH": str(folder)}
+
+
 @pytest.fixture(scope="module")
 def run(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Run]:
     done = Run(ours=clone(tmp_path_factory.mktemp("ours")), plain=clone(tmp_path_factory.mktemp("plain")))
-    env = {**os.environ, "PATH": f"{SCRIPTS}{os.pathsep}{os.environ['PATH']}"}
     commands = {
         done.ours: [sys.executable, "-m", "r1cli", "run", "all"],
         done.plain: [sys.executable, "-m", "dvc", "repro"],
     }
     processes = [
-        subprocess.Popen(command, cwd=folder, env=env, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True)
+        subprocess.Popen(
+            command, cwd=folder, env=environment(folder), stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True
+        )
         for folder, command in commands.items()
     ]
     for process in processes:
@@ -121,6 +135,52 @@ def test_every_model_is_a_folder_that_transformers_loads(run: Run) -> None:
     for name in ("helpful", "safety"):
         model = AutoModelForSequenceClassification.from_pretrained(run.ours / "data/reward_model" / name)
         assert model.config.num_labels == 1
+
+
+def _r1(folder: Path, *arguments: str) -> str:
+    done = subprocess.run(
+        [sys.executable, "-m", "r1cli", *arguments], cwd=folder, capture_output=True, text=True, env=environment(folder)
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    return done.stdout
+
+
+def test_all_is_verified_and_manifests_join_dvcs_digests(run: Run) -> None:
+    found = json.loads(_r1(run.ours, "verify", "--json"))
+    assert found["faults"] == [] and found["rows"] > 5000 and found["steps"] > 50
+    locked = YAML(typ="safe").load(run.ours / "dvc.lock")["stages"]
+    for name, entry in locked.items():
+        described = read_manifest(run.ours / "data" / name.replace("@", "/") / "manifest.json")
+        deps = {dep["path"]: dep["md5"] for dep in entry["deps"] if "code.lock" not in dep["path"]}
+        assert {path: known.md5 for path, known in described.inputs.items()} == deps, name
+        assert "" not in {rows.schema for rows in described.tables.values()}, name
+        assert set(described.ledgers) or not described.checkpoints, name
+
+
+def test_replayed_steps_lead_to_the_same_weights(run: Run) -> None:
+    for target, steps in (("zero", 2), ("cold_sft", 1), ("base", 4), ("data/reward_model/helpful", 1)):
+        found = json.loads(_r1(run.ours, "verify", target, "--replay", str(steps), "--json"))
+        assert (found["replay"]["entries"], found["replay"]["weights"]) == (True, True), target
+        assert found["replay"]["step"] == steps
+
+
+def test_a_checkpoint_answers_for_its_rows(run: Run) -> None:
+    found = json.loads(_r1(run.ours, "lineage", "align", "--json"))
+    assert {s["license"] for s in found["sources"]} == {"Apache-2.0"} and len(found["artifacts"]) == 10
+    assert not any(artifact["differs"] for artifact in found["artifacts"])
+    task = read_table(run.ours / "data/zero/rollouts.parquet", ROLLOUTS)["task_id"][0]
+    found = json.loads(_r1(run.ours, "impact", task, "--json"))
+    assert "data/align/checkpoint" in found["checkpoints"] and "data/base/checkpoint" in found["clean_checkpoints"]
+    proof = run.ours / "proof.json"
+    assert "trained on it" in _r1(run.ours, "prove", task, "--checkpoint", "align", "--out", str(proof))
+    subprocess.run([sys.executable, ROOT / "tools/check_proof.py", proof, run.ours], check=True, capture_output=True)
+    proof.unlink()
+
+
+def test_revisions_are_compared_out_of_the_cache(run: Run) -> None:
+    for command in (["git", "add", "-A"], ["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "run"]):
+        subprocess.run(command, cwd=run.ours, check=True)
+    assert json.loads(_r1(run.ours, "diff", "HEAD", "--json")) == {"stages": [], "metrics": {}}
 
 
 def test_the_report_is_one_file_that_needs_no_network(run: Run) -> None:

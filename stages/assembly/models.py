@@ -12,13 +12,14 @@ from stages.contract.engine import Engine
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.job import Paths
+from stages.contract.ledger import Ledger
 from stages.contract.params import Base, Params
 from stages.contract.schemas import DOCUMENTS
 from stages.contract.tables import read_table
 from stages.contract.task import Task
 from stages.contract.team import Team
 from stages.contract.transcript import ANSWER, END_ANSWER, split
-from stages.model.checkpoint import load, load_decoder, new_decoder, save_checkpoint
+from stages.model.checkpoint import load, load_decoder, new_decoder, save_checkpoint, weights_digest
 from stages.model.imported import import_checkpoint
 from stages.model.policy import DecoderPolicy
 from stages.model.pretrain import pretrain
@@ -82,7 +83,8 @@ def born(
         paths.write_metrics({"imported": 1})
         return
     assert base.shape is not None and base.pretrain is not None
-    corpus = read_table(paths.data / "prompts" / "corpus.parquet", DOCUMENTS)["text"].to_list()
+    table = read_table(paths.data / "prompts" / "corpus.parquet", DOCUMENTS)
+    corpus = table["text"].to_list()
     if tokenizer_from is None:
         save_tokenizer(train_tokenizer(corpus[::5], vocabulary=base.vocabulary), out)
         tokenizer_from = out
@@ -90,6 +92,13 @@ def born(
     codec = TokenizerCodec(tokenizer, template="tiny")
     decoder = new_decoder(base.shape, vocabulary=tokenizer.get_vocab_size(), seed=seed)
     tokens = [encoding.ids for encoding in tokenizer.encode_batch(corpus, add_special_tokens=False)]
+    ledger = Ledger(
+        paths.out,
+        weights=lambda: weights_digest(decoder),
+        table="data/prompts/corpus.parquet",
+        ids=table["r1_id"].to_list(),
+        replay=paths.replay,
+    )
     curve = pretrain(
         decoder,
         tokens,
@@ -98,8 +107,10 @@ def born(
         seed=seed,
         report=report,
         team=team_of(params),
-        progress=progress(paths, "pretrain", report),
+        progress=progress(paths, "pretrain", report, ledger),
+        used=ledger.rows,
     )
+    ledger.write()
     save_checkpoint(decoder, tokenizer, out, tokenizer_from=tokenizer_from)
     paths.write_curve("curve", curve)
     paths.write_metrics(

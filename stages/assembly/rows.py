@@ -1,6 +1,6 @@
 """Sampled answers as rows: drawn from a model, graded, curated."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -17,7 +17,7 @@ from stages.contract.task import Task, tasks_of
 from stages.curate.dedup import deduplicate
 from stages.curate.filters import Filter, Row, keep
 from stages.curate.mix import keep_per
-from stages.curate.outcome import Curated, then
+from stages.curate.outcome import Curated, forget, then
 from stages.rewards.batch import Graders, Pending, processes_for
 from stages.rewards.scorer import Grade, grade
 from stages.tasks.problems import states_in
@@ -53,6 +53,12 @@ class Draw:
     completion: Completion
     text: str
     grade: Grade
+
+
+def generated(draw: Draw, sampling: Sampling, *, checkpoint: str, seed: int) -> dict[str, object]:
+    """What made a sampled answer: the column `r1_gen`."""
+    settings = sampling_digest(sampling.temperature, sampling.top_p, sampling.max_new_tokens)
+    return {"checkpoint": checkpoint, "sampling": settings, "seed": seed, "draw": draw.number}
 
 
 def sample_tasks(
@@ -112,7 +118,6 @@ def example_rows(
 ) -> pl.DataFrame:
     """Sampled answers (or what a refiner made of them, `texts`) as rows of EXAMPLES, graded: two more columns,
     `verdict` and `language_consistency`, that the curation filters read and `curated_examples` drops."""
-    settings = sampling_digest(sampling.temperature, sampling.top_p, sampling.max_new_tokens)
     rows = []
     for draw, text in zip(draws, texts, strict=True):
         refined = text != draw.text
@@ -120,7 +125,7 @@ def example_rows(
         row: dict[str, object] = {
             "r1_parents": [draw.task.id],
             "r1_op": op if refined else "generate",
-            "r1_gen": {"checkpoint": checkpoint, "sampling": settings, "seed": seed, "draw": draw.number},
+            "r1_gen": generated(draw, sampling, checkpoint=checkpoint, seed=seed),
             "task_id": draw.task.id,
             "kind": draw.task.kind,
             "family": draw.task.family,
@@ -137,14 +142,22 @@ def example_rows(
 
 
 def curated_examples(
-    frame: pl.DataFrame, filters: Sequence[Filter], *, held_out: Callable[[str], bool], keep_per_prompt: int, seed: int
+    frame: pl.DataFrame,
+    filters: Sequence[Filter],
+    *,
+    held_out: Callable[[str], bool],
+    keep_per_prompt: int,
+    seed: int,
+    forgotten: Collection[str] = (),
 ) -> Curated:
-    """Filter graded rows, drop repeats and rows on held-out problems, and keep at most so many a prompt."""
+    """Drop rows to forget (by id), filter graded rows, drop repeats and rows on held-out problems, and keep at most so
+    many a prompt."""
 
     def held(row: Row) -> str | None:
         return "held_out_state" if held_out(str(row["response"])) else None
 
-    filtered = keep(frame, [*filters, held])
+    remembered = forget(frame, forgotten)
+    filtered = then(remembered, keep(remembered.kept, [*filters, held]))
     unique = then(filtered, deduplicate(filtered.kept, by=("prompt", "response")))
     few = then(unique, keep_per(unique.kept, by="task_id", count=keep_per_prompt, seed=seed))
     return Curated(kept=few.kept.drop(*GRADED), rejected=few.rejected.drop(*GRADED))
@@ -181,6 +194,7 @@ def sampled_examples(
         held_out=held_out_guard(validation, test),
         keep_per_prompt=settings.keep_per_prompt,
         seed=params.seed,
+        forgotten=settings.forget,
     )
     return len(rows), curated
 

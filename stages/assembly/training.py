@@ -1,23 +1,26 @@
 """The two kinds of training: GRPO and supervised fine-tuning, from a checkpoint and tables to a checkpoint and curves."""
 
 from collections.abc import Callable, Iterable, Sequence
+from functools import partial
 from pathlib import Path
 
 import polars as pl
 import torch
 
-from stages.assembly.models import Model, open_model
+from stages.assembly.models import Model, digest, open_model
 from stages.assembly.progress import progress
 from stages.assembly.rows import fitting, held_out_guard, sampling_digest
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.job import Paths
+from stages.contract.ledger import Entry, Ledger
 from stages.contract.params import RL, SFT, Params
 from stages.contract.schemas import EXAMPLES, ROLLOUTS, TASKS
 from stages.contract.tables import owner, read_table, write_table
 from stages.contract.task import Task, tasks_of
 from stages.contract.transcript import split
 from stages.evals.reflection import reflective_words
+from stages.model.checkpoint import weights_digest
 from stages.model.optimiser import adamw
 from stages.model.sft import fine_tune
 from stages.rewards.batch import Graders, processes_for
@@ -74,6 +77,12 @@ def reinforce(
     tasks = fitting(model, tasks_of(pool), max_new_tokens=longest, report=report)
     problems = fitting(model, tasks_of(validation), max_new_tokens=longest, report=report)[: settings.validate_problems]
     kept = Rollouts()
+    ledger = Ledger(paths.out, weights=lambda: weights_digest(model.policy.decoder), replay=paths.replay)
+    rows_of = partial(_rollout_rows, settings=settings, seed=params.seed, start=digest(model.folder))
+
+    def used(step: int, samples: Sequence[Sample]) -> None:
+        ledger.record(step, ledger_entries(rows_of(step, samples), samples, updates_before(step, settings)))
+
     graders = Graders(processes_for([*tasks, *problems]))
     parts = Parts(
         policy=model.policy,
@@ -84,7 +93,8 @@ def reinforce(
         forbidden=held_out_guard(validation, test),
         reflective=count_reflective,
         validate=lambda draw: _validation_figures(draw([*problems, *general])),
-        keep=lambda step, samples: kept.rows.extend(_rollout_rows(step, samples, settings, params.seed)),
+        keep=lambda step, samples: kept.rows.extend(rows_of(step, samples)),
+        used=used,
     )
     optimiser = adamw(model.policy.parameters(), betas=settings.betas, weight_decay=settings.weight_decay)
     curve, validated = train(
@@ -93,9 +103,10 @@ def reinforce(
         seed=params.seed,
         optimiser=optimiser,
         report=report,
-        progress=progress(paths, "grpo", report, kept),
+        progress=progress(paths, "grpo", report, kept, ledger),
     )
     graders.close()
+    ledger.write()
     model.save(paths.out / "checkpoint")
     kept.save(paths.out)
     paths.write_curve("curve", curve)
@@ -153,16 +164,31 @@ def _mean(values: Iterable[float]) -> float:
     return sum(listed) / max(1, len(listed))
 
 
-def _rollout_rows(step: int, samples: Sequence[Sample], settings: RL, seed: int) -> list[dict[str, object]]:
-    begun = step - 1 - (step - 1) % settings.steps_per_rollout  # policy updates before the rollout was sampled
+def updates_before(step: int, settings: RL) -> int:
+    """Policy updates before a step's rollout was sampled."""
+    return step - 1 - (step - 1) % settings.steps_per_rollout
+
+
+def ledger_entries(rows: Sequence[dict[str, object]], samples: Sequence[Sample], policy: int) -> list[Entry]:
+    """What the ledger says of a step's samples: the columns of SAMPLES."""
+    return [
+        (str(row["r1_id"]), s.task.id, policy, *parts, s.earned.reward, s.advantage, s.masked)
+        for row, s in zip(rows, samples, strict=True)
+        for parts in [(s.earned.accuracy, s.earned.format, s.earned.language, s.earned.preference, s.earned.overlong)]
+    ]
+
+
+def _rollout_rows(step: int, samples: Sequence[Sample], settings: RL, seed: int, start: str) -> list[dict[str, object]]:
+    """A step's samples as rows of ROLLOUTS. `start` is the digest of the checkpoint that training began from."""
+    begun = updates_before(step, settings)
     sampling = sampling_digest(settings.temperature, settings.top_p, limit_at(settings, begun))
     rows = []
     for sample in samples:
         row: dict[str, object] = {
             "r1_parents": [sample.task.id],
             "r1_op": "generate",
-            # The policy of a step is named by the step: its weights are not kept.
-            "r1_gen": {"checkpoint": f"step-{begun}", "sampling": sampling, "seed": seed, "draw": sample.draw},
+            # The weights of a policy on the way are not kept: it is named by its start and its number of updates.
+            "r1_gen": {"checkpoint": f"{start}+{begun}", "sampling": sampling, "seed": seed, "draw": sample.draw},
             "step": step,
             "task_id": sample.task.id,
             "kind": sample.task.kind,
@@ -197,6 +223,13 @@ def tune(params: Params, settings: SFT, paths: Paths, report: Reporter, *, start
         )
     prompts = [model.codec.prompt(text) for text in frame["prompt"]]
     responses = [model.codec.response(text) for text in frame["response"]]
+    ledger = Ledger(
+        paths.out,
+        weights=lambda: weights_digest(model.policy.decoder),
+        table=f"data/{examples}",
+        ids=frame["r1_id"].to_list(),
+        replay=paths.replay,
+    )
     curve = fine_tune(
         model.policy,
         prompts,
@@ -204,8 +237,10 @@ def tune(params: Params, settings: SFT, paths: Paths, report: Reporter, *, start
         settings,
         seed=params.seed,
         report=report,
-        progress=progress(paths, "sft", report),
+        progress=progress(paths, "sft", report, ledger),
+        used=ledger.rows,
     )
+    ledger.write()
     model.save(paths.out / "checkpoint")
     paths.write_curve("curve", curve)
     recent = curve[-20:]

@@ -8,3 +8,7 @@ class UserError(Exception):
         super().__init__(message)
         self.message = message
         self.hint = hint
+
+
+class ReplayedError(Exception):
+    """The asked number of steps was repeated: the stage ends here, and its ledger is written."""

@@ -13,11 +13,13 @@ import traceback
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 from stages.contract.attempt import Attempt
 from stages.contract.commits import sync
-from stages.contract.errors import UserError
+from stages.contract.errors import ReplayedError, UserError
 from stages.contract.events import EventLog, Reporter
+from stages.contract.manifest import write_manifest
 from stages.contract.params import Checkpoints, Params, parse
 
 FAILED = 2  # exit code of a stage that told the user what to mend
@@ -27,7 +29,8 @@ FAILED = 2  # exit code of a stage that told the user what to mend
 class Paths:
     """Where a stage reads and writes. `item` is the matrix item (`small` of `distill@small`), or empty.
 
-    Without an `attempt` nothing is committed on the way.
+    Without an `attempt` nothing is committed on the way. `replay`: a training ends after so many steps, for its weights
+    to be compared; 0: it doesn't.
     """
 
     data: Path
@@ -36,6 +39,7 @@ class Paths:
     plots: Path
     item: str = ""
     attempt: Attempt | None = None
+    replay: int = 0
 
     def write_metrics(self, metrics: Mapping[str, float | int | str | None]) -> None:
         """Write the stage's headline metrics, rounded to six digits; NaN and None are left out."""
@@ -79,6 +83,19 @@ def _checkpoints(job: Mapping[str, object]) -> Checkpoints:
     return parse({"checkpoints": job["checkpoints"]}).checkpoints
 
 
+def _describe(job: Mapping[str, object], paths: Paths) -> None:
+    """Write the manifest of what a stage made; a tool's job names no deps and gets none."""
+    if "deps" in job:
+        write_manifest(
+            paths.out,
+            root=paths.data.parent,
+            stage=str(job["stage"]),
+            item=paths.item,
+            params=_section(job, "params"),
+            deps=[str(dep) for dep in cast(Sequence[object], job["deps"])],
+        )
+
+
 def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> None:
     work = Path(sys.argv[1])
     job = json.loads((work / "job.json").read_text())
@@ -90,13 +107,17 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
         item=job.get("item", ""),
         # A tool's folder is named by its arguments alone, so what an earlier run left may be of other inputs.
         attempt=Attempt(work / "steps", _checkpoints(job)) if "checkpoints" in job else None,
+        replay=job.get("replay", 0),
     )
     paths.out.mkdir(parents=True, exist_ok=True)
     report = EventLog(work / "events.jsonl")
     try:
         work_on(job, paths, report)
+        _describe(job, paths)
         sync(paths.out)  # the result must not outlive a power cut without what it speaks of
         result: dict[str, object] = {"ok": True}
+    except ReplayedError:
+        result = {"ok": True, "replayed": paths.replay}
     except UserError as error:
         result = {"ok": False, "error": error.message, "hint": error.hint}
     except OSError as error:

@@ -36,6 +36,7 @@ class Prompts:
     imports: list[str]  # folders below data/imports/ whose tasks join the pool
     import_roles: dict[str, str]  # import name -> train | validation | test
     ngram: int  # word n-gram for decontamination
+    forget: list[str] = field(default_factory=list)  # ids of rows that are dropped here (`r1 forget`)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -217,6 +218,7 @@ class ColdStart:
     keep_per_prompt: int
     sampling: Sampling
     max_repetition: float  # share of repeated n-grams above which a trace is unreadable
+    forget: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -228,6 +230,7 @@ class Rejection:
     max_repetition: float
     max_paragraph: int  # characters in one paragraph of a thought
     min_language: float  # traces of lower language consistency are dropped
+    forget: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -239,6 +242,7 @@ class RewardModel:
     judge_noise: float  # standard deviation of the embedded judge's error
     sampling: Sampling
     train: SFT
+    forget: list[str] = field(default_factory=list)
 
 
 @dataclass(frozen=True, kw_only=True)

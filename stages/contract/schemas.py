@@ -16,6 +16,7 @@ ROW = {"r1_id": pl.String(), "r1_parents": pl.List(pl.String()), "r1_op": pl.Str
 GENERATED = {
     "r1_gen": pl.Struct({"checkpoint": pl.String(), "sampling": pl.String(), "seed": pl.Int64(), "draw": pl.Int32()})
 }
+_encode = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
 OPS = (
     "ingest", "dedup", "decontaminate", "generate", "verify", "judge",
     "filter", "mix", "template", "pair", "refine", "distill",
@@ -46,11 +47,15 @@ class Table:
         """16 bytes of SHA-256, in hex, over the table's name and the row's identity columns."""
         return content_id(self.name, [row[name] for name in self.identity])
 
+    def row_ids(self, frame: pl.DataFrame) -> list[str]:
+        """`row_id` of every row of a frame, computed from the content."""
+        columns = [frame.get_column(name).to_list() for name in self.identity]
+        return [content_id(self.name, values) for values in zip(*columns, strict=True)]
+
 
 def content_id(kind: str, values: Iterable[object]) -> str:
     """16 bytes of SHA-256, in hex, over a kind and JSON-able values."""
-    text = json.dumps([kind, *values], ensure_ascii=False, separators=(",", ":"))
-    return hashlib.sha256(text.encode()).hexdigest()[:32]
+    return hashlib.sha256(_encode([kind, *values]).encode()).hexdigest()[:32]
 
 
 TASKS = Table(
@@ -73,7 +78,15 @@ TASKS = Table(
 )
 DOCUMENTS = Table(
     name="documents",
-    columns={**ROW, "form": pl.String(), "family": pl.String(), "text": pl.String(), "source": pl.String()},
+    columns={
+        **ROW,
+        "form": pl.String(),
+        "family": pl.String(),
+        "text": pl.String(),
+        "source": pl.String(),
+        "revision": pl.String(),
+        "license": pl.String(),
+    },
     identity=("text",),
 )
 ROLLOUTS = Table(
@@ -122,6 +135,8 @@ PAIRS = Table(
     name="pairs",
     columns={
         **ROW,
+        **GENERATED,  # of the chosen answer; the rejected one differs in the draw only
+        "rejected_draw": pl.Int32(),
         "task_id": pl.String(),
         "language": pl.String(),
         "prompt": pl.String(),
@@ -135,6 +150,7 @@ LABELS = Table(
     name="labels",
     columns={
         **ROW,
+        **GENERATED,
         "task_id": pl.String(),
         "language": pl.String(),
         "prompt": pl.String(),
@@ -169,3 +185,19 @@ SCORES = Table(
     },
     identity=("model", "task_id", "r1_gen", "completion"),
 )
+
+TABLES = (TASKS, DOCUMENTS, ROLLOUTS, EXAMPLES, PAIRS, LABELS, SCORES)
+
+
+def table_of(schema: pl.Schema) -> Table | None:
+    """The table whose rows have this schema; for a sidecar's schema the table that its rows were dropped from."""
+    kept = pl.Schema({name: kind for name, kind in schema.items() if name != "r1_drop"})
+    return next((table for table in TABLES if table.schema == kept), None)
+
+
+def schema_name(schema: pl.Schema) -> str:
+    """The name of a schema's table or sidecar, or nothing for one that r1 doesn't know."""
+    table = table_of(schema)
+    if table is None:
+        return ""
+    return table.rejected().name if "r1_drop" in schema else table.name

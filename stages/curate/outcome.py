@@ -1,6 +1,6 @@
 """What a curation step returns: the rows it keeps, and the rows it drops with the reason."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -26,6 +26,12 @@ def divide(frame: pl.DataFrame, reasons: Sequence[str | None]) -> Curated:
         kept=frame.filter(drop.is_null()),
         rejected=frame.with_columns(drop).filter(drop.is_not_null()),
     )
+
+
+def forget(frame: pl.DataFrame, ids: Collection[str]) -> Curated:
+    """Drop the rows that the user wants forgotten, by id: `forgotten`."""
+    wanted = set(ids)
+    return divide(frame, ["forgotten" if row_id in wanted else None for row_id in frame["r1_id"].to_list()])
 
 
 def then(first: Curated, second: Curated) -> Curated:

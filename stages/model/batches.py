@@ -1,10 +1,16 @@
 """From token lists to right-padded batches of bounded size."""
 
 import random
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import torch
 from torch import Tensor
+
+Used = Callable[[int, Sequence[int]], None]  # step (from 1), the numbers of the rows that it took in
+
+
+def unrecorded(step: int, rows: Sequence[int]) -> None:
+    """Forgets what a step used."""
 
 
 def pad(sequences: Sequence[Sequence[int]], value: int) -> Tensor:

@@ -1,5 +1,6 @@
 """Checkpoints are Hugging Face folders: config.json, model.safetensors, tokenizer files. No pickle is ever read."""
 
+import hashlib
 import json
 import os
 import re
@@ -9,7 +10,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file, save, save_file
 from tokenizers import Tokenizer
 from torch import Tensor
 
@@ -30,6 +31,7 @@ _SIZES = (
     "head_dim",
     "max_position_embeddings",
 )
+_METADATA = {"format": "pt"}
 _TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
@@ -85,9 +87,18 @@ def save_checkpoint(decoder: Decoder, tokenizer: Tokenizer, folder: Path, *, tok
         settings["id2label"] = {"0": "LABEL_0"}
         settings["label2id"] = {"LABEL_0": 0}
     (folder / "config.json").write_text(json.dumps(settings, indent=1) + "\n")
-    save_tensors(dict(sorted(decoder.state_dict().items())), folder / "model.safetensors", metadata={"format": "pt"})
+    save_tensors(_tensors(decoder), folder / "model.safetensors", metadata=_METADATA)
     for name in _TOKENIZER_FILES if tokenizer_from != folder else ():
         shutil.copyfile(tokenizer_from / name, folder / name)
+
+
+def weights_digest(decoder: Decoder) -> str:
+    """SHA-256, in hex, of the weights file that `save_checkpoint` would write now."""
+    return hashlib.sha256(save(_tensors(decoder), metadata=_METADATA)).hexdigest()
+
+
+def _tensors(decoder: Decoder) -> dict[str, Tensor]:
+    return {name: tensor.contiguous() for name, tensor in sorted(decoder.state_dict().items())}
 
 
 def save_tensors(tensors: Mapping[str, Tensor], path: Path, *, metadata: dict[str, str] | None = None) -> None:

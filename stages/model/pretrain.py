@@ -15,7 +15,7 @@ from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import Pretrain
 from stages.contract.team import ALONE, Team
-from stages.model.batches import by_budget, pad
+from stages.model.batches import Used, by_budget, pad, unrecorded
 from stages.model.decoder import Decoder
 from stages.model.gradients import accumulate
 from stages.model.optimiser import Live, Muon, adamw, set_rate, trapezoid_rate
@@ -33,8 +33,10 @@ def pretrain(
     report: Reporter,
     team: Team = ALONE,
     progress: Progress[Live] = UNKEPT,
+    used: Used = unrecorded,
 ) -> list[dict[str, float]]:
-    """Train in place on tokenised documents, in their order, again from the start if they run out.
+    """Train in place on tokenised documents, in their order, again from the start if they run out. `used` is told the
+    documents of every step that is done.
 
     Returns the curve: step, loss (nats a token) and tokens seen, every 50 steps.
 
@@ -71,6 +73,7 @@ def pretrain(
             curve.append({"step": step + 1, "loss": losses / since, "tokens": tokens})
             report.step(step + 1, {"loss": losses / since, "tokens": tokens})
             losses = 0.0
+        used(step + 1, batches[step])
         course.done(batches[step], partial(dict, curve=curve, losses=losses, tokens=tokens))
     course.finish()
     return curve

@@ -16,7 +16,7 @@ from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import SFT
 from stages.contract.team import ALONE, Team
-from stages.model.batches import by_budget, pad, shuffled_batches
+from stages.model.batches import Used, by_budget, pad, shuffled_batches, unrecorded
 from stages.model.decoder import Decoder
 from stages.model.gradients import accumulate
 from stages.model.optimiser import Live, adamw, cosine_rate, set_rate
@@ -60,6 +60,7 @@ def train_pairwise(
     seed: int,
     report: Reporter,
     progress: Progress[Live] = UNKEPT,
+    used: Used = unrecorded,
 ) -> list[dict[str, float]]:
     """Bradley-Terry: -log sigmoid(score(chosen) - score(rejected)). Returns the curve: step, loss, accuracy."""
 
@@ -69,7 +70,15 @@ def train_pairwise(
         return -F.logsigmoid(margin).sum(), float((margin > 0).sum())
 
     return _train(
-        model, len(chosen), loss_of, settings, seed=seed, report=report, name="helpful reward model", progress=progress
+        model,
+        len(chosen),
+        loss_of,
+        settings,
+        seed=seed,
+        report=report,
+        name="helpful reward model",
+        progress=progress,
+        used=used,
     )
 
 
@@ -82,6 +91,7 @@ def train_pointwise(
     seed: int,
     report: Reporter,
     progress: Progress[Live] = UNKEPT,
+    used: Used = unrecorded,
 ) -> list[dict[str, float]]:
     """Binary cross-entropy with label 1 for safe. Returns the curve: step, loss, accuracy."""
 
@@ -100,6 +110,7 @@ def train_pointwise(
         report=report,
         name="safety reward model",
         progress=progress,
+        used=used,
     )
 
 
@@ -113,6 +124,7 @@ def _train(
     report: Reporter,
     name: str,
     progress: Progress[Live],
+    used: Used,
 ) -> list[dict[str, float]]:
     """`loss_of` gives some rows' summed loss and how many of them are right; a step takes a batch's means."""
     torch.use_deterministic_algorithms(True)
@@ -135,6 +147,7 @@ def _train(
         optimiser.zero_grad()
         curve.append({"step": step + 1, "loss": loss, "accuracy": accuracy})
         report.step(step + 1, {"loss": loss, "accuracy": accuracy})
+        used(step + 1, batches[step])
         course.done(batches[step], lambda: {"curve": curve})
     course.finish()
     return curve

@@ -10,7 +10,7 @@ from stages.contract.course import UNKEPT, Course, Progress
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import SFT
-from stages.model.batches import by_budget, shuffled_batches
+from stages.model.batches import Used, by_budget, shuffled_batches, unrecorded
 from stages.model.optimiser import Live, adamw, cosine_rate, set_rate
 from stages.model.policy import DecoderPolicy
 
@@ -24,8 +24,10 @@ def fine_tune(
     seed: int,
     report: Reporter,
     progress: Progress[Live] = UNKEPT,
+    used: Used = unrecorded,
 ) -> list[dict[str, float]]:
     """Train in place. The loss is the mean over a batch's response tokens; the rate falls along a cosine.
+    `used` is told the rows of every step that is done.
 
     Returns the curve: step, loss, and the gradient's norm before clipping.
 
@@ -56,6 +58,7 @@ def fine_tune(
         optimiser.zero_grad()
         curve.append({"step": step + 1, "loss": loss, "grad_norm": float(norm)})
         report.step(step + 1, {"loss": loss})
+        used(step + 1, batch)
         course.done(batch, lambda: {"curve": curve})
     course.finish()
     return curve

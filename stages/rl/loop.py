@@ -80,6 +80,7 @@ class Parts:
     reflective: Callable[[str], int]  # reflective words in a text
     validate: Callable[[Callable[[Sequence[Task]], list[Sample]]], dict[str, float]] | None
     keep: Callable[[int, Sequence[Sample]], None]  # step, its samples: written to the rollouts table
+    used: Callable[[int, Sequence[Sample]], None] = lambda step, samples: None  # every step, its samples: the ledger
 
 
 def train(
@@ -131,6 +132,7 @@ def train(
             row["kl"] = validation[-1]["kl"]
         sampled += sum(len(s.tokens) for s in part)
         curve.append({"step": step + 1, **row})
+        parts.used(step + 1, part)
         if step % settings.keep_rollouts == 0 or step + 1 == settings.steps:
             parts.keep(step + 1, part)
         if (step + 1) % settings.validate_every == 0 or step + 1 == settings.steps:

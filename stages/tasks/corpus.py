@@ -123,7 +123,7 @@ def documents(world: World, *, seed: int, held_out: frozenset[str]) -> tuple[pl.
             "form": form,
             "family": family,
             "text": text,
-            "source": SOURCE["source"],
+            **SOURCE,
         }
         if shown & held_out:
             dropped.append({**row, "r1_drop": "held_out_state"})

@@ -120,8 +120,10 @@ class Place:
         (self.root / "mode.txt").write_text(mode)
 
     def files(self, folder: str) -> dict[str, str]:
+        """What stages wrote themselves: each out's manifest is left out."""
         top = self.root / folder
-        return {str(path.relative_to(top)): path.read_text() for path in sorted(top.rglob("*")) if path.is_file()}
+        paths = [path for path in sorted(top.rglob("*")) if path.is_file() and path.name != "manifest.json"]
+        return {str(path.relative_to(top)): path.read_text() for path in paths}
 
 
 def environment() -> dict[str, str]:

@@ -11,6 +11,7 @@ import subprocess
 import pytest
 
 from r1cli import code_lock, pipeline
+from stages.contract.manifest import read_manifest
 from tests.cli.conftest import Place, Run, environment, gone, worker_of
 
 
@@ -89,6 +90,8 @@ def test_adopt_records_a_refactor_without_running_it_and_nothing_else(place: Pla
     assert r1("code-lock")[1] == "renewed: prompts\n"
     assert r1("run", "prompts", "--dry-run")[1].splitlines()[0] == "prompts: its code changed"
     assert r1("adopt", "prompts") == (0, "prompts: recorded in dvc.lock without running it\n", "")
+    lock = (place.root / "stages" / "code.lock" / "prompts").read_text().strip()
+    assert read_manifest(place.root / "data" / "prompts" / "manifest.json").code == lock
     assert r1("run", "prompts", "--dry-run")[1] == "nothing would run: all is fresh\n"
     place.set_mode("other")
     code, _, err = r1("adopt", "prompts")
@@ -159,7 +162,8 @@ def test_stages_side_by_side_leave_the_lock_of_a_serial_run(place: Place) -> Non
     assert dvc(place, "status").stdout.strip() == "Data and pipelines are up to date."
     lines = [one.root.joinpath("dvc.lock").read_text().splitlines() for one in (place, twin)]
     assert [a for a, b in zip(*lines, strict=True) if a != b and "md5" not in a] == []
-    assert len([a for a, b in zip(*lines, strict=True) if a != b]) == 2  # the changed code's own lock
+    # Of both items the changed code's lock, and the out, whose manifest names it.
+    assert len([a for a, b in zip(*lines, strict=True) if a != b]) == 4
 
 
 def test_a_failure_side_by_side_ends_the_run_and_a_kill_is_cleaned_up_after(place: Place) -> None:

@@ -13,6 +13,7 @@ from r1cli.dispatch.local import LocalExecutor
 from r1cli.execute import clear, finished, prune, run_stage
 from r1cli.project import find_project
 from stages.contract.errors import UserError
+from stages.contract.manifest import read_manifest
 from tests.cli.conftest import Place, gone, worker_of
 
 
@@ -36,6 +37,10 @@ def test_publishes_what_dvc_yaml_declares_and_records_the_run(place: Place) -> N
         "zero/deep/state.txt": "x",
         "zero/rows.txt": "1ok",
     }
+    described = read_manifest(place.root / "data" / "zero" / "manifest.json")
+    assert (described.name, described.params) == ("zero", {"seed": 1, "threads": 1})
+    assert described.code == (place.root / "stages" / "code.lock" / "zero").read_text().strip()
+    assert list(described.inputs) == ["data/prompts"] and set(described.files) == {"deep/state.txt", "rows.txt"}
     run = runs.latest(place.root / ".r1" / "runs")["zero"]
     assert (run.exit_code, run.error, dict(run.figures)) == (0, "", {"reward": 1.0})
     assert run.seconds > 0 and run.max_rss_mb is not None and run.max_rss_mb > 5
@@ -46,7 +51,14 @@ def test_job_file_holds_only_the_declared_params(place: Place) -> None:
     job = json.loads((work_folders(place)[0] / "job.json").read_text())
     data = str(place.root / "data")
     # How often a state is saved is not for the stage's own eyes, and in no fingerprint.
-    assert job == {"stage": "prompts", "item": "", "params": {"seed": 1}, "data": data, "checkpoints": {}}
+    assert job == {
+        "stage": "prompts",
+        "item": "",
+        "params": {"seed": 1},
+        "deps": ["stages/code.lock/prompts", "mode.txt"],
+        "data": data,
+        "checkpoints": {},
+    }
 
 
 def test_same_inputs_are_published_again_without_being_computed(

@@ -14,6 +14,8 @@ ROW: dict[str, object] = {
     "r1_id": "a" * 32,
     "r1_parents": ["b" * 32],
     "r1_op": "pair",
+    "r1_gen": {"checkpoint": "d" * 32, "sampling": "e" * 32, "seed": 0, "draw": 1},
+    "rejected_draw": 0,
     "task_id": "c" * 32,
     "language": "en",
     "prompt": "name 2 fruits",

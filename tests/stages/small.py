@@ -32,7 +32,9 @@ def params() -> Params:
         grpo=_short(smoke.grpo),
         rejection=replace(smoke.rejection, general=60, min_language=0.5),
         sft=_light(smoke.sft),
-        reward_model=replace(smoke.reward_model, pairs=30, labels=30, train=_light(smoke.reward_model.train)),
+        reward_model=replace(
+            smoke.reward_model, pairs=30, labels=30, train=replace(_light(smoke.reward_model.train), batch_size=8)
+        ),
         align=replace(smoke.align, steps=3, lengths=smoke.zero.lengths, general_from=0.4),
         students={"small": replace(student, base=_base(student.base, steps=10), distill=_light(student.distill))},
         student_zero=_short(smoke.student_zero),

@@ -89,6 +89,17 @@ def test_curation_drops_held_out_rows_repeats_and_what_is_too_many_each_with_its
     assert dropped["response"] == texts[4]
 
 
+def test_rows_to_forget_are_dropped_first_with_that_reason() -> None:
+    texts = [_answer("4"), "<think>then 4</think><answer>4</answer>"]
+    rows = example_rows(_draws(*texts), texts, SAMPLING, checkpoint="c", seed=0, op="refine")
+    forgotten = rows["r1_id"][0]
+    curated = curated_examples(
+        rows, [incorrect], held_out=lambda text: False, keep_per_prompt=1, seed=0, forgotten=[forgotten]
+    )
+    assert curated.kept["r1_id"].to_list() == [rows["r1_id"][1]]  # takes its place
+    assert curated.rejected.select("r1_id", "r1_drop").rows() == [(forgotten, "forgotten")]
+
+
 def test_a_refined_row_says_so() -> None:
     drawn = _draws("<think>所以4</think><answer>4</answer>", _answer("4"))
     rows = example_rows(drawn, [_answer("4"), _answer("4")], SAMPLING, checkpoint="c", seed=3, op="refine")
@@ -106,9 +117,9 @@ def test_a_rollout_row_names_the_policy_and_the_sampling_that_made_it() -> None:
         verdict="wrong", reason="wrong", accuracy=0, format=0, language=1, preference=None, overlong=0, reward=0
     )
     sample = Sample(task=_task(), draw=1, prompt=[1], tokens=[2], engine_logps=[0.0], finished=True, score=score)
-    made = {step: rollout_rows(step, [sample], settings, 0)[0]["r1_gen"] for step in (1, 2, 3, 4, 5, 6)}
+    made = {step: rollout_rows(step, [sample], settings, 0, "c")[0]["r1_gen"] for step in (1, 2, 3, 4, 5, 6)}
     assert all(isinstance(gen, dict) for gen in made.values())
     policies = [gen["checkpoint"] for gen in made.values() if isinstance(gen, dict)]
-    assert policies == ["step-0", "step-0", "step-2", "step-2", "step-4", "step-4"]
+    assert policies == ["c+0", "c+0", "c+2", "c+2", "c+4", "c+4"]
     limits = [gen["sampling"] for gen in made.values() if isinstance(gen, dict)]
     assert limits == [sampling_digest(1.0, 1.0, 10)] * 4 + [sampling_digest(1.0, 1.0, 20)] * 2

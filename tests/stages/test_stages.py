@@ -30,7 +30,8 @@ from tests.stages.stopping import Stopped, StoppingAttempt
 from tests.tasks.reading import read
 
 FILES = ("config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json")
-CHECKPOINT = {f"checkpoint/{name}" for name in FILES}
+LEDGER = {"ledger.parquet", "ledger.json"}
+CHECKPOINT = LEDGER | {f"checkpoint/{name}" for name in FILES}
 RL_METRICS = {
     "validation_accuracy", "validation_format", "validation_language", "validation_length", "reward", "entropy",
     "unknown",
@@ -62,12 +63,15 @@ PROMPTS = (
     _rejected("train", TASKS) | _rejected("validation", TASKS) | _rejected("test", TASKS)
     | _rejected("corpus", DOCUMENTS)
     | {f"{name}.parquet": TASKS for name in ("general", "general_validation", "general_test")}
+    | {"general_rejected.parquet": TASKS.rejected()}
 )  # fmt: skip
 COUNTS = {
     "train_tasks", "train_rejected", "validation_tasks", "validation_rejected", "test_tasks", "test_rejected",
     "general", "general_validation", "general_test", "documents", "documents_rejected",
 }  # fmt: skip
-REWARD_MODELS = {f.replace("checkpoint", kind) for f in CHECKPOINT for kind in ("helpful", "safety")}
+KINDS = ("helpful", "safety")
+REWARD_MODELS = {f"{kind}/{name}" for name in FILES for kind in KINDS}
+REWARD_MODELS |= {f"{kind}_{name}" for name in LEDGER for kind in KINDS}
 STAGES = {
     "prompts": _expected(PROMPTS, COUNTS, set()),
     "base": _expected({}, {"loss", "tokens", "parameters"}, CHECKPOINT, "curve"),
@@ -348,6 +352,20 @@ def test_every_score_names_its_checkpoint_and_counts_its_draws(data: Path) -> No
         assert set(frame["model"]) == {name}
         assert len(ruled) == 6 * evaluate.sampling.draws and len(frame) - len(ruled) == 20 * evaluate.general_draws
         assert ruled["preference"].null_count() == len(ruled)
+
+
+def test_forgotten_prompts_stand_in_the_sidecars_alone(data: Path, tmp_path: Path) -> None:
+    names = ("train", "general", "corpus")
+    wanted = {name: pl.read_parquet(data / "prompts" / f"{name}.parquet")["r1_id"][0] for name in names}
+    params = small.params()
+    assert params.prompts is not None
+    paths = _run(
+        data, "prompts", tmp_path, replace(params, prompts=replace(params.prompts, forget=list(wanted.values())))
+    )
+    for name, row_id in wanted.items():
+        kept, dropped = (pl.read_parquet(paths.out / f"{name}{end}.parquet") for end in ("", "_rejected"))
+        assert row_id not in kept["r1_id"].to_list()
+        assert set(dropped.filter(pl.col("r1_id") == row_id)["r1_drop"]) == {"forgotten"}
 
 
 # -- what can't work ------------------------------------------------------------------------------

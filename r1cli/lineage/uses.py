@@ -1,0 +1,57 @@
+"""What the step ledgers say: which training steps took rows in, and what these earned."""
+
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from r1cli.lineage.snapshot import Artifact, Snapshot
+from stages.contract.manifest import Head
+
+if TYPE_CHECKING:
+    import polars as pl
+
+
+@dataclass(frozen=True, kw_only=True)
+class Use:
+    """What one training took in. `entries`: step and row id, and for RL what the ledger holds of the sample."""
+
+    artifact: str
+    ledger: str
+    trains: str
+    entries: "pl.DataFrame"
+
+    @property
+    def steps(self) -> list[int]:
+        return sorted(set(self.entries["step"].to_list()))
+
+
+def uses(found: Snapshot, ids: Collection[str], names: Collection[str] | None = None) -> list[Use]:
+    """The trainings (of these artifacts, or all) that took in one of the rows or, in RL, a sample for one."""
+    listed = []
+    for artifact in found.artifacts.values():
+        if names is not None and artifact.name not in names:
+            continue
+        for name, head in artifact.manifest.ledgers.items():
+            entries = entries_of(found, artifact, name, head, ids)
+            if len(entries):
+                listed.append(Use(artifact=artifact.name, ledger=name, trains=head.trains, entries=entries))
+    return listed
+
+
+def entries_of(found: Snapshot, artifact: Artifact, name: str, head: Head, ids: Collection[str]) -> "pl.DataFrame":
+    """A ledger's entries about some rows."""
+    import polars as pl
+
+    wanted = pl.Series("id", sorted(set(ids)), dtype=pl.String)
+    ledger = pl.scan_parquet(found.file(artifact, name)).drop("chain")
+    if not head.table:
+        return ledger.filter(
+            pl.col("row_id").is_in(wanted.implode()) | pl.col("task_id").is_in(wanted.implode())
+        ).collect()
+    if head.table not in found.files:
+        return pl.DataFrame(schema={"step": pl.Int32, "row_id": pl.String})
+    table = pl.scan_parquet(found.files[head.table]).select(row_id="r1_id").with_row_index("row")
+    numbers = table.filter(pl.col("row_id").is_in(wanted.implode())).with_columns(pl.col("row").cast(pl.UInt32))
+    chosen = numbers.collect()
+    ledger = ledger.filter(pl.col("row").is_in(chosen["row"].implode()))
+    return ledger.collect().join(chosen, on="row").select("step", "row_id").sort("step", "row_id")

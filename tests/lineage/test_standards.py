@@ -1,0 +1,49 @@
+"""What `r1 export` writes, read by the standards' own libraries where they are installed (they are no dependencies):
+pip install in-toto-attestation openlineage-python"""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from r1cli.lineage.export import export
+from r1cli.lineage.snapshot import checkpoint
+from tests.lineage.conftest import Dag
+
+
+@pytest.fixture
+def folder(dag: Dag, tmp_path: Path) -> Path:
+    found = dag.snapshot()
+    export(dag.root, found, checkpoint(found, "cold_sft"), tmp_path / "out", records=dag.root / ".r1" / "runs")
+    return tmp_path / "out"
+
+
+def test_in_toto_reads_the_statement_and_slsa_the_predicate(folder: Path) -> None:
+    statements = pytest.importorskip("in_toto_attestation.v1.statement")
+    messages = pytest.importorskip("in_toto_attestation.v1.statement_pb2")
+    provenance = pytest.importorskip("in_toto_attestation.predicates.provenance.v1.provenance_pb2")
+    json_format = pytest.importorskip("google.protobuf.json_format")
+    said: Any = json.loads((folder / "provenance.json").read_text())
+    read = json_format.ParseDict(said, messages.Statement())
+    statements.Statement(read.subject, read.predicate_type, read.predicate).validate()
+    json_format.ParseDict(said["predicate"], provenance.Provenance())
+
+
+def test_openlineage_reads_the_events(folder: Path) -> None:
+    model = pytest.importorskip("openlineage.client.event_v2")
+    version = pytest.importorskip("openlineage.client.facet_v2").dataset_version_dataset.DatasetVersionDatasetFacet
+    for line in (folder / "openlineage.jsonl").read_text().splitlines():
+        event: Any = json.loads(line)
+        read = model.RunEvent(
+            eventTime=event["eventTime"],
+            producer=event["producer"],
+            eventType=model.RunState[event["eventType"]],
+            run=model.Run(event["run"]["runId"]),
+            job=model.Job(event["job"]["namespace"], event["job"]["name"]),
+            inputs=[model.InputDataset(d["namespace"], d["name"]) for d in event["inputs"]],
+            outputs=[model.OutputDataset(d["namespace"], d["name"]) for d in event["outputs"]],
+        )
+        assert read.schemaURL == event["schemaURL"]
+        facets = [d["facets"]["version"] for d in [*event["inputs"], *event["outputs"]]]
+        assert all(facet["_schemaURL"] == version(facet["datasetVersion"])._schemaURL for facet in facets)
