@@ -128,8 +128,13 @@ def options(
     pass
 
 
+Jobs = Annotated[
+    int, typer.Option("-j", "--jobs", min=1, help="So many stages at once, where they don't need one another.")
+]
+
+
 @app.command()
-def demo() -> None:
+def demo(jobs: Jobs = 2) -> None:
     """Run the whole recipe with the embedded model and show the results."""
     from r1cli import console, doctor, run
 
@@ -137,7 +142,7 @@ def demo() -> None:
     project = _project()
     run.prepare(project, "all", [], run.Options())
     console.say(f"cache links: {doctor.settle_links(project.root)}")
-    run.repro(project, "all", run.Options())
+    run.repro(project, "all", run.Options(jobs=jobs))
     headers, rows = run.results(project.root)
     console.say()
     console.table(headers, rows, title="Held-out results", numeric=True)
@@ -151,9 +156,7 @@ def run_command(
     single: Annotated[bool, typer.Option("-s", "--single", help="Only this stage, without those before it.")] = False,
     force: Annotated[bool, typer.Option("-f", "--force", help="Run even what is fresh.")] = False,
     downstream: Annotated[bool, typer.Option("--downstream", help="This stage and all after it.")] = False,
-    jobs: Annotated[
-        int, typer.Option("-j", "--jobs", min=1, help="So many stages at once, where they don't need one another.")
-    ] = 1,
+    jobs: Jobs = 1,
     settings: Settings = None,
     dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and why; change nothing.")] = False,
 ) -> None:

@@ -1,10 +1,11 @@
 """The only printer: progress, tables, `error:` and `hint:`. Bars on a terminal, plain lines elsewhere."""
 
 import json
+import os
 import sys
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol
 
@@ -36,6 +37,8 @@ WHY = {
 }
 LINE_S = 5.0  # without a terminal: a line at least so often
 LINE_SHARE = 0.1  # ... and for every such part of the phase
+RELAYED = "R1_RELAYED"  # set: what a stage reports goes to the console that started this one, which draws it
+_EVENT = "\x1e"  # begins a relayed event's line (RFC 7464)
 
 
 def _console(*, stderr: bool = False) -> "Console":
@@ -82,12 +85,28 @@ def table(headers: Sequence[str], rows: Sequence[Sequence[str]], *, title: str =
     from rich.markup import escape
     from rich.table import Table
 
-    drawn = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD)
-    for place, header in enumerate(headers):
-        drawn.add_column(header, justify="right" if numeric and place else "left", overflow="fold")
-    for row in rows:
-        drawn.add_row(*map(escape, row))
-    _console().print(drawn)
+    console = _console()
+    # Figures aren't broken over lines: what doesn't fit stands in a further table, behind the first column again.
+    for places in _fitting(headers, rows, console.width) if numeric else [range(len(headers))]:
+        drawn = Table(title=title or None, title_justify="left", box=SIMPLE_HEAD)
+        for place in places:
+            drawn.add_column(headers[place], justify="right" if numeric and place else "left", overflow="fold")
+        for row in rows:
+            drawn.add_row(*(escape(row[place]) for place in places))
+        console.print(drawn)
+        title = ""
+
+
+def _fitting(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int) -> list[list[int]]:
+    """The columns of each table, so that none is wider than `width` characters where that can be. The first column
+    begins each."""
+    needed = [3 + max(len(row[place]) for row in [headers, *rows]) for place in range(len(headers))]
+    tables: list[list[int]] = [[0]]
+    for place in range(1, len(headers)):
+        if len(tables[-1]) > 1 and sum(needed[i] for i in [*tables[-1], place]) > width:
+            tables.append([0])
+        tables[-1].append(place)
+    return tables
 
 
 def tree(title: str, children: Mapping[str, Sequence[str]], notes: Mapping[str, str]) -> None:
@@ -145,15 +164,63 @@ class View(Protocol):
 @contextmanager
 def progress(title: str) -> Iterator[View]:
     """A view of a running stage: a live bar on a terminal, a line now and then elsewhere."""
+    if RELAYED in os.environ:
+        yield _Relayed(title)
+        return
+    with board() as shown, shown.view(title) as view:
+        yield view
+
+
+@contextmanager
+def board() -> Iterator["Board"]:
+    """Views of stages that run side by side."""
+    shown = Board()
     if not sys.stdout.isatty():
-        yield _Lines(title)
+        yield shown
         return
     from rich.live import Live
 
-    bar = _Bar(title)
-    with Live(get_renderable=bar.render, console=_console(), refresh_per_second=4) as live:
-        bar.live = live
-        yield bar
+    with Live(get_renderable=shown.render, console=_console(), refresh_per_second=4):
+        yield shown
+
+
+class Board:
+    """The views of running stages; those of finished ones stay behind as they last stood."""
+
+    def __init__(self) -> None:
+        self._bars: dict[str, _Bar] = {}
+
+    @contextmanager
+    def view(self, title: str) -> Iterator[View]:
+        """A view that is drawn while the context is open."""
+        if not sys.stdout.isatty():
+            yield _Lines(title)
+            return
+        bar = self._bars[title] = _Bar(title)
+        try:
+            yield bar
+        finally:
+            _console().print(self._bars.pop(title).render())
+
+    def render(self) -> "Group":
+        from rich.console import Group
+
+        return Group(*(bar.render() for bar in list(self._bars.values())))
+
+
+def relay(lines: Iterable[str], shown: Board) -> None:
+    """Draw what a stage's starter prints with RELAYED set: events on views of their stages, other lines as they are."""
+    with ExitStack() as views:
+        open_views: dict[str, View] = {}
+        for line in lines:
+            if not line.startswith(_EVENT):
+                say(line.rstrip("\n"))
+                continue
+            event = json.loads(line[1:])
+            title = event.pop("title")
+            if title not in open_views:
+                open_views[title] = views.enter_context(shown.view(title))
+            open_views[title].draw(event)
 
 
 class _Phase:
@@ -234,12 +301,19 @@ class _Lines:
         say("  ".join(part for part in parts if part))
 
 
+class _Relayed:
+    def __init__(self, title: str) -> None:
+        self._title = title
+
+    def draw(self, event: Event) -> None:
+        say(_EVENT + json.dumps({**event, "title": self._title}, ensure_ascii=False))
+
+
 class _Bar:
     def __init__(self, title: str) -> None:
         self._title = title
         self._phase = _Phase()
         self._begun = time.monotonic()
-        self.live: object = None
 
     def draw(self, event: Event) -> None:
         if event["event"] == "note":

@@ -34,7 +34,7 @@ def repro(project: Project, names: Sequence[str], *, jobs: int, force: bool) -> 
     remember_order(project)
     code, waiting = 0, list(names)
     running: dict[str, subprocess.Popen[str]] = {}
-    with _signals_for(running):
+    with _signals_for(running), console.board() as shown:
         while running or (waiting and not code):
             needed = {*waiting, *running}
             ready = [name for name in waiting if needed.isdisjoint(upstream[name])]
@@ -44,7 +44,8 @@ def repro(project: Project, names: Sequence[str], *, jobs: int, force: bool) -> 
                 running[name] = pipeline.start(
                     project.root, "repro", "--single-item", *(["--force"] if force else []), name
                 )
-                threading.Thread(target=_relay, args=(running[name],), daemon=True).start()
+                lines = running[name].stdout
+                threading.Thread(target=console.relay, args=(lines, shown), daemon=True).start()
             time.sleep(_POLL_S)
             for name in [name for name, child in running.items() if child.poll() is not None]:
                 code = running.pop(name).returncode or code
@@ -76,13 +77,6 @@ def restore_order(project: Project) -> None:
 
 def _noted(project: Project) -> Path:
     return project.state / "lock-order.json"
-
-
-def _relay(child: subprocess.Popen[str]) -> None:
-    """Whole lines, so that those of several stages don't mix."""
-    assert child.stdout is not None
-    for line in child.stdout:
-        console.say(line.rstrip("\n"))
 
 
 @contextmanager

@@ -18,6 +18,7 @@ from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from r1cli import console
 from r1cli.dispatch.local import end_with_parent
 from stages.contract.errors import UserError
 
@@ -208,11 +209,11 @@ def call(root: Path, *arguments: str) -> int:
 
 
 def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
-    """Start a DVC command, its lines to be read from its `stdout`. It ends when this process does."""
+    """Start a DVC command, its lines to be given to `console.relay`. It ends when this process does."""
     return subprocess.Popen(
         _command(arguments),
         cwd=root,
-        env=_environment(),
+        env={**_environment(), console.RELAYED: "1"},
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,

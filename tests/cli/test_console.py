@@ -4,8 +4,9 @@ import io
 
 import pytest
 from rich.console import Console
+from rich.text import Text
 
-from r1cli.console import _Bar, progress, seconds, table
+from r1cli.console import RELAYED, Board, _Bar, board, progress, relay, seconds, table
 
 STEPS: list[dict[str, object]] = [
     {"event": "phase", "t": 1.0, "name": "GRPO", "total": 40},
@@ -64,9 +65,63 @@ def test_the_bar_shows_figures_reasons_and_time_left() -> None:
         assert part in text
 
 
+def test_relayed_events_are_drawn_as_if_they_were_this_process_s_own(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with progress("grpo") as view:
+        for event in STEPS:
+            view.draw(event)
+    direct = capsys.readouterr().out
+    with monkeypatch.context() as patched:
+        patched.setenv(RELAYED, "1")
+        with progress("grpo") as view:
+            for event in STEPS:
+                view.draw(event)
+    sent = capsys.readouterr().out
+    with board() as shown:
+        relay(io.StringIO("Running stage 'grpo':\n" + sent), shown)
+    assert capsys.readouterr().out == "Running stage 'grpo':\n" + direct
+
+
+def test_stages_side_by_side_have_a_bar_each_and_leave_their_last_figures_behind(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    shown = Board()
+    with shown.view("zero") as one:
+        with shown.view("student@small") as two:
+            for event in STEPS[:11]:
+                one.draw(event)
+                two.draw(event)
+            console = Console(file=io.StringIO(), width=100, record=True)
+            console.print(shown.render())
+            text = console.export_text()
+            assert "zero GRPO" in text and "student@small GRPO" in text
+        assert "student@small GRPO" in capsys.readouterr().out
+        console.print(shown.render())
+        assert "student@small" not in console.export_text()
+
+
 def test_a_table_without_a_terminal_is_aligned_text(capsys: pytest.CaptureFixture[str]) -> None:
     table(["model", "pass_at_1"], [["base", "0.1"], ["align", "0.95"]], title="Results", numeric=True)
     assert capsys.readouterr().out == "Results\nmodel  pass_at_1\nbase         0.1\nalign       0.95\n"
+
+
+def test_a_table_of_figures_is_parted_where_the_terminal_is_narrow(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("sys.stdout.isatty", lambda: True)
+    monkeypatch.setenv("COLUMNS", "40")
+    table(["model", "pass@1", "cons@16"], [["base", "0.216 [0.199, 0.233]", "0.61"]], title="Results", numeric=True)
+    plain = Text.from_ansi(capsys.readouterr().out).plain
+    lines = [line.split() for line in plain.splitlines() if line.strip(" ─")]
+    assert lines == [
+        ["Results"],
+        ["model", "pass@1"],
+        ["base", "0.216", "[0.199,", "0.233]"],
+        ["model", "cons@16"],
+        ["base", "0.61"],
+    ]
 
 
 def test_durations() -> None:
