@@ -122,7 +122,7 @@ def _hear(work: Path, stopping: Stopping, checkpoints: Checkpoints, report: Repo
     def asked(number: int) -> None:
         late = f"the step didn't end within {checkpoints.grace_s:g} s, what was saved before it is kept"
         _write_result(work, _stopped(number, late))
-        report.note(f"{signal.Signals(number).name}: this step is ended and saved; again: ended at once")
+        report.note("asked to stop: this step is ended and saved first; asked again, it ends at once")
 
     stopping.listen(grace_s=checkpoints.grace_s, asked=asked, end=end)
 
