@@ -8,7 +8,6 @@ import errno
 import json
 import os
 import shutil
-import signal
 import sys
 import traceback
 from collections.abc import Callable, Mapping, Sequence
