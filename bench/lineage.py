@@ -17,12 +17,14 @@ import polars as pl
 from r1cli.lineage import rows as lookups
 from r1cli.lineage.snapshot import opened
 from r1cli.lineage.uses import entries_of
+from stages.contract.determinism import Determinism
 from stages.contract.ledger import Ledger
 from stages.contract.manifest import describe_rows, read_manifest, write_manifest
 from stages.contract.schemas import EXAMPLES
 from stages.contract.tables import write_table
 
 ROWS, TASKS_COUNT, STEPS, PER_STEP = 800_000, 200_000, 10_000, 64
+ANY = Determinism(threads=1, libraries={}, depends_on=[], open=[])
 LIMITS = {
     "ids and Merkle roots (s)": 6.0,
     "id and parents columns (MB)": 25.0,
@@ -68,7 +70,9 @@ def columns_mb(frame: pl.DataFrame, folder: Path) -> float:
 def a_dag(frame: pl.DataFrame, root: Path) -> None:
     """Two artifacts: the rows, and a training whose ledger names 640,000 samples."""
     write_table(frame, root / "data" / "rejection" / "examples.parquet", EXAMPLES)
-    write_manifest(root / "data" / "rejection", root=root, stage="rejection", item="", params={}, deps=[])
+    write_manifest(
+        root / "data" / "rejection", root=root, stage="rejection", item="", params={}, deps=[], determinism=ANY
+    )
     out = root / "data" / "grpo"
     out.mkdir(parents=True)
     ledger = Ledger(out, weights=lambda: "")
@@ -79,7 +83,9 @@ def a_dag(frame: pl.DataFrame, root: Path) -> None:
         entry = (1.0, 1.0, 1.0, None, 0.0, 1.2, 0.5, None)
         ledger.record(step, [(next(ids), task, step - 1, *entry) for _ in range(PER_STEP)])
     print(f"{'  writing a ledger of 640,000 samples (s)':44}{timed(ledger.write):8.2f}")
-    write_manifest(out, root=root, stage="grpo", item="", params={}, deps=["data/rejection/examples.parquet"])
+    write_manifest(
+        out, root=root, stage="grpo", item="", params={}, deps=["data/rejection/examples.parquet"], determinism=ANY
+    )
 
 
 def step_share() -> float:

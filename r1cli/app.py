@@ -52,8 +52,9 @@ def main(arguments: list[str] | None = None) -> None:
             traceback.print_exc()
         from r1cli import console
 
-        console.error(problem if isinstance(problem, UserError) else _mendable(problem))
-        raise SystemExit(FAILED) from None
+        shown = problem if isinstance(problem, UserError) else _mendable(problem)
+        console.error(shown)
+        raise SystemExit(shown.code) from None
     except Exception as problem:
         if "--debug" in given:
             raise

@@ -20,14 +20,15 @@ from r1cli.claims import Claim
 from r1cli.dispatch.executor import Executor
 from r1cli.dispatch.job import Handle, JobSpec, State
 from r1cli.params_file import Values, pick, read_params
-from r1cli.pipeline import Inputs, inputs_of
+from r1cli.pipeline import STARTER, Inputs, inputs_of
 from r1cli.project import Project
 from r1cli.publish import link_tree, publish_stage
 from stages.contract.errors import UserError
 from stages.contract.params import Base, Params, parse
+from stages.contract.stopping import SAME_S
 
 KEPT = 2  # finished work folders of a stage
-GRACE_S = 60.0  # between asking a stage to stop and ending it
+SPARE_S = 10.0  # for a worker that was asked to stop and does not end itself in its grace period
 POLL_S = 0.1
 LOG_LINES = 8  # of a dead stage's log that are shown
 
@@ -129,10 +130,10 @@ def run_tool(
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a worker ended. `stopped`: because the user or the system asked for it."""
+    """How a worker ended. `stopped`: the signal by which the user or the system asked for it, or 0."""
 
     exit_code: int
-    stopped: bool
+    stopped: int
     max_rss_mb: float | None
     figures: dict[str, float]
 
@@ -153,15 +154,29 @@ def compute(
     argv = (sys.executable, "-m", f"stages.{job['stage']}", str(work))
     with _signals() as stop, console.progress(title) as view:
         handle = executor.submit(JobSpec(argv=argv, cwd=cwd, env=env, log=work / "log.txt", inherited=inherited))
-        state, figures = _follow(executor, handle, work / "events.jsonl", view, stop)
-    return Outcome(exit_code=state.exit_code or 0, stopped=bool(stop), max_rss_mb=state.max_rss_mb, figures=figures)
+        state, figures = _follow(executor, handle, work / "events.jsonl", view, stop, grace_s=_grace_s(job))
+    return Outcome(
+        exit_code=state.exit_code or 0,
+        stopped=stop[0] if stop else 0,
+        max_rss_mb=state.max_rss_mb,
+        figures=figures,
+    )
+
+
+def _grace_s(job: Mapping[str, object]) -> float:
+    checkpoints = parse({"checkpoints": job.get("checkpoints", {})}).checkpoints
+    return checkpoints.grace_s + SPARE_S
 
 
 def check(outcome: Outcome, work: Path, name: str) -> None:
     """Raise a UserError unless the worker finished its work: its own error, or how it died."""
-    if outcome.stopped:
-        raise UserError(f"{name} was stopped; nothing was published", hint=f"r1 run {name}")
     result = _result(work)
+    stopped = outcome.stopped or cast(int, (result or {}).get("signal", 0))
+    if stopped:
+        done = "it had finished just then" if result and result.get("ok") else "what was saved last is kept"
+        what = (result or {}).get("error", done)
+        message = f"{name} was stopped by {_signal_name(stopped)}; nothing was published, {what}"
+        raise UserError(message, hint=f"r1 run {name}", code=128 + stopped)
     log = work / "log.txt"
     if result is None:
         how = (
@@ -213,7 +228,7 @@ def _check_parent(parent: int, name: str) -> None:
     if "DVC_STAGE" not in os.environ:
         return
     try:
-        orphaned = os.getsid(parent) != os.getsid(0)
+        orphaned = os.getsid(parent) != os.getsid(0) or os.environ.get(STARTER) == str(parent)
     except ProcessLookupError:
         orphaned = True
     if orphaned:
@@ -301,7 +316,7 @@ def prune(folder: Path) -> None:
 
 
 def _follow(
-    executor: Executor, handle: Handle, events: Path, view: console.View, stop: list[int]
+    executor: Executor, handle: Handle, events: Path, view: console.View, stop: list[int], *, grace_s: float
 ) -> tuple[State, dict[str, float]]:
     figures: dict[str, float] = {}
     position = 0
@@ -319,7 +334,7 @@ def _follow(
         if stop and asked_at is None:
             asked_at = time.monotonic()
             executor.cancel(handle)
-        if asked_at is not None and not forced and (len(stop) > 1 or time.monotonic() - asked_at > GRACE_S):
+        if asked_at is not None and not forced and (len(stop) > 1 or time.monotonic() - asked_at > grace_s):
             forced = True
             executor.cancel(handle, force=True)
         time.sleep(POLL_S)
@@ -347,14 +362,19 @@ def _read_events(path: Path, position: int) -> tuple[int, list[dict[str, object]
 
 @contextmanager
 def _signals() -> Iterator[list[int]]:
-    """Collect signals to stop instead of dying of them; the follower reads the list and passes them on.
+    """Collect signals to stop instead of dying of them; the follower reads the list and passes them on. One wish that
+    arrives several times is collected once.
 
     One that is ignored already stays so: `nohup` means it.
     """
     received: list[int] = []
+    since = 0.0
 
     def note(number: int, frame: FrameType | None) -> None:
-        received.append(number)
+        nonlocal since
+        if not received or time.monotonic() - since >= SAME_S:
+            received.append(number)
+            since = time.monotonic()
 
     heard = [n for n in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
     before = {number: signal.signal(number, note) for number in heard}

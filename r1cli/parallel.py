@@ -9,36 +9,35 @@ Not covered: memory and processors. N stages need N times as much.
 
 import json
 import os
-import signal
 import subprocess
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from pathlib import Path
-from types import FrameType
 from typing import cast
 
 from r1cli import console, pipeline
+from r1cli.dispatch.local import orphans_awaited
 from r1cli.project import Project
 
 _POLL_S = 0.05
 
 
 def repro(project: Project, names: Sequence[str], *, jobs: int, force: bool) -> int:
-    """Bring stages up to date, at most `jobs` at once, in the order that they need one another; DVC's exit code.
+    """Bring stages up to date, at most `jobs` at once, in the order that they need one another; the exit code is DVC's,
+    or 128 and the number of the signal that stopped it.
 
-    After a failure no further stage is started, and those that run are waited for.
+    After a failure or a signal no further stage is started, and those that run are waited for.
     """
     upstream = pipeline.load(project.root).upstream
     remember_order(project)
     code, waiting = 0, list(names)
     running: dict[str, subprocess.Popen[str]] = {}
-    with _signals_for(running), console.board() as shown:
-        while running or (waiting and not code):
+    with pipeline.stoppable(running) as heard, orphans_awaited(), console.board() as shown:
+        while running or (waiting and not code and not heard):
             needed = {*waiting, *running}
-            ready = [name for name in waiting if needed.isdisjoint(upstream[name])]
-            for name in ready[: jobs - len(running)] if not code else []:
+            ready = [name for name in waiting if needed.isdisjoint(upstream[name])] if not (code or heard) else []
+            for name in ready[: jobs - len(running)]:
                 waiting.remove(name)
                 # From this thread: the kernel ends a child when the thread that started it does.
                 running[name] = pipeline.start(
@@ -50,7 +49,7 @@ def repro(project: Project, names: Sequence[str], *, jobs: int, force: bool) -> 
             for name in [name for name, child in running.items() if child.poll() is not None]:
                 code = running.pop(name).returncode or code
     restore_order(project)
-    return code
+    return 128 + heard[0] if heard and (code or waiting) else code
 
 
 def remember_order(project: Project) -> None:
@@ -77,23 +76,3 @@ def restore_order(project: Project) -> None:
 
 def _noted(project: Project) -> Path:
     return project.state / "lock-order.json"
-
-
-@contextmanager
-def _signals_for(running: Mapping[str, subprocess.Popen[str]]) -> Iterator[None]:
-    """Pass signals on to the children; Ctrl-C reaches them from the terminal."""
-
-    def pass_on(number: int, frame: FrameType | None) -> None:
-        for child in list(running.values()):
-            child.send_signal(number)
-
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if before[number] is not signal.SIG_IGN:
-            signal.signal(number, pass_on)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

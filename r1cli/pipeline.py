@@ -16,10 +16,11 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
+from types import FrameType
 from typing import TYPE_CHECKING
 
 from r1cli import console
-from r1cli.dispatch.local import end_with_parent
+from r1cli.dispatch.local import children_of, end_with_parent, orphans_awaited
 from stages.contract.errors import UserError
 
 if TYPE_CHECKING:
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from dvc.stage import PipelineStage
 
 FAILED = 255  # dvc's exit code when a stage fails
+STARTER = "R1_STARTER"  # in a stage's environment: the `r1 run` above its dvc, which inherits it if dvc dies
 _TRIES, _AGAIN_S = 5, 0.2
 
 
@@ -188,21 +190,48 @@ def unknown_stage(target: str, names: Sequence[str]) -> UserError:
 
 
 def call(root: Path, *arguments: str) -> int:
-    """Run a DVC command on this terminal and return its exit code. It waits for other writers instead of failing.
+    """Run a DVC command on this terminal and return its exit code, or 128 and the number of the signal that stopped it.
+    It waits for other writers instead of failing.
 
-    Ctrl-C reaches DVC and the stage from the terminal, SIGTERM and SIGHUP are passed on: DVC's end is waited for. If
-    this process is killed, DVC ends too, and with it the stage: a second DVC would find the first one in its way.
+    Its end is waited for, and that of a stage that outlives it to save its last step. If this process is killed, DVC
+    ends too, and with it the stage: a second DVC would find the first one in its way.
     """
-    child = subprocess.Popen(
-        _command(arguments), cwd=root, env=_environment(), preexec_fn=partial(end_with_parent, os.getpid())
-    )
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    for number in (signal.SIGTERM, signal.SIGHUP):
-        if before[number] is not signal.SIG_IGN:  # `nohup` means it
-            signal.signal(number, lambda received, frame: child.send_signal(received))
+    running: dict[str, subprocess.Popen[bytes]] = {}
+    with stoppable(running) as heard, orphans_awaited():
+        running["dvc"] = child = subprocess.Popen(
+            _command(arguments), cwd=root, env=_environment(), preexec_fn=partial(end_with_parent, os.getpid())
+        )
+        code = child.wait()
+    return 128 + heard[0] if heard and code else code
+
+
+@contextlib.contextmanager
+def stoppable(running: Mapping[str, "subprocess.Popen[str] | subprocess.Popen[bytes]"]) -> Iterator[list[int]]:
+    """Pass signals on to the DVCs that run meanwhile; yields those that were heard.
+
+    What a DVC runs is asked to stop, and DVC then ends in order; DVC itself is asked only where it runs nothing. Ctrl-C
+    reaches the stages from the terminal.
+    """
+    heard: list[int] = []
+    others = children_of(os.getpid())
+
+    def pass_on(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+        if number == signal.SIGINT:
+            return
+        living = [child.pid for child in list(running.values()) if child.returncode is None]
+        orphans = set(children_of(os.getpid())) - set(others) - set(living)
+        for process in [*(one for dvc in living for one in children_of(dvc) or [dvc]), *orphans]:
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(process, number)
+
+    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+    # One that is ignored already stays so: `nohup` means it.
+    before = {number: old for number in numbers if (old := signal.getsignal(number)) is not signal.SIG_IGN}
+    for number in before:
+        signal.signal(number, pass_on)
     try:
-        return child.wait()
+        yield heard
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
@@ -273,7 +302,8 @@ def _command(arguments: Sequence[str]) -> list[str]:
 def _environment() -> dict[str, str]:
     # `exec r1 stage ...` must find this r1, also where no virtual environment is activated.
     scripts = sysconfig.get_path("scripts")
-    return {**os.environ, "PATH": os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)])}
+    path = os.pathsep.join([scripts, os.environ.get("PATH", os.defpath)])
+    return {**os.environ, "PATH": path, STARTER: str(os.getpid())}
 
 
 @contextlib.contextmanager

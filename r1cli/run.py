@@ -73,7 +73,7 @@ def repro(project: Project, target: str, options: Options) -> None:
 
     Raises:
         UserError: DVC failed for another reason than a stage, whose own error is already on the terminal.
-        SystemExit: a stage failed.
+        SystemExit: a stage failed, or a signal stopped it.
     """
     if options.downstream and target == "all":
         options = replace(options, downstream=False)
@@ -88,6 +88,8 @@ def repro(project: Project, target: str, options: Options) -> None:
         add_tracked(project.root)
         return
     restore(project.root)
+    if code > 128 and code != pipeline.FAILED:
+        raise SystemExit(code)  # stopped by a signal; what was running has said so
     if _stage_failed_since(project.runs, began):
         raise SystemExit(1)
     raise UserError(

@@ -18,6 +18,7 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
         report,
         start_from=f"student/{paths.item}/checkpoint",
         examples="rejection/examples.parquet",
+        shuffled=True,
     )
 
 

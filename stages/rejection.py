@@ -18,7 +18,6 @@ from stages.contract.schemas import EXAMPLES, TASKS
 from stages.contract.tables import read_table
 from stages.contract.task import Task, tasks_of
 from stages.curate.filters import bad_format, code_block, incorrect, long_paragraph, mixed_language, repetition
-from stages.curate.mix import shuffle
 from stages.curate.outcome import Curated, forget
 from stages.tasks.general import by_question, reply
 
@@ -40,7 +39,7 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     general = read_table(paths.data / "prompts" / "general.parquet", TASKS)
     written = forget(general_rows(tasks_of(general), settings.general, seed=params.seed), settings.forget)
     everything = Curated(
-        kept=shuffle(pl.concat([curated.kept, written.kept]), seed=params.seed),
+        kept=pl.concat([curated.kept, written.kept]),  # rows of a task side by side; trainings shuffle them
         rejected=pl.concat([curated.rejected, written.rejected]),
     )
     dropped = write_examples(everything, paths)

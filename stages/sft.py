@@ -11,7 +11,8 @@ from stages.contract.params import Params
 
 def main(params: Params, paths: Paths, report: Reporter) -> None:
     assert params.sft is not None
-    tune(params, params.sft, paths, report, start_from="base/checkpoint", examples="rejection/examples.parquet")
+    examples = "rejection/examples.parquet"
+    tune(params, params.sft, paths, report, start_from="base/checkpoint", examples=examples, shuffled=True)
 
 
 if __name__ == "__main__":

@@ -1,16 +1,20 @@
 """Jobs as processes of this machine. A job ends when the process that started it does."""
 
+import contextlib
 import ctypes
 import os
 import resource
 import signal
 import subprocess
 import sys
+from collections.abc import Iterator
 from functools import partial
+from pathlib import Path
 
 from r1cli.dispatch.job import Handle, JobSpec, State
 
 _PR_SET_PDEATHSIG = 1
+_PR_SET_CHILD_SUBREAPER = 36
 
 
 def end_with_parent(parent: int | None = None) -> None:
@@ -23,6 +27,29 @@ def end_with_parent(parent: int | None = None) -> None:
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
     if parent is not None and os.getppid() != parent:
         os._exit(128 + signal.SIGTERM)
+
+
+@contextlib.contextmanager
+def orphans_awaited() -> Iterator[None]:
+    """What children of this process leave behind when they die becomes its own, and is waited for at the end (Linux;
+    elsewhere nothing happens). Orphans end soon by themselves: the kernel tells them of their parent's end."""
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_CHILD_SUBREAPER, 1)
+    before = children_of(os.getpid())
+    yield
+    while left := set(children_of(os.getpid())) - set(before):
+        for process in left:
+            with contextlib.suppress(ChildProcessError):
+                os.waitpid(process, 0)
+
+
+def children_of(process: int) -> list[int]:
+    """The children of a process, as far as the system tells (Linux)."""
+    found: list[int] = []
+    for listed in Path("/proc").glob(f"{process}/task/*/children"):
+        with contextlib.suppress(OSError):
+            found += map(int, listed.read_text().split())
+    return found
 
 
 class LocalExecutor:

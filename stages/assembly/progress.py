@@ -6,6 +6,7 @@ import shutil
 import time
 from collections import Counter
 from collections.abc import Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -67,8 +68,13 @@ class Kept:
         self._step = found.number
         return Saved(step=found.number, plain=plain, lost_s=self._attempt.lost_s(found.saved_at))
 
+    def under_way(self) -> AbstractContextManager[None]:
+        return self._attempt.stopping.under_way()
+
     def due(self, step: int) -> bool:
         self._attempt.sign()
+        if self._attempt.stopping.number:
+            return True
         wanted = self._attempt.checkpoints
         by_step = wanted.every_steps > 0 and step - self._step >= wanted.every_steps
         return by_step or time.monotonic() - self._at >= wanted.every_s
@@ -85,6 +91,7 @@ class Kept:
         commit(parent, step, write)
         keep_newest(parent, self._attempt.checkpoints.keep)
         self._step, self._at = step, time.monotonic()
+        self._attempt.stopping.committed()
 
     def _restore(self, live: Mapping[str, Live], found: Commit, plain: Mapping[str, object]) -> None:
         tensors = load_file(found.folder / TENSORS)
@@ -162,8 +169,16 @@ class Samples:
             raise UserError("what was saved doesn't fit the data", hint="rm -r .r1/work ; then run it again")
         return {number: _unpacked(load_file(found.folder / TENSORS), draws) for number, found in commits.items()}
 
+    def under_way(self) -> AbstractContextManager[None]:
+        """While this lasts, who is asked to stop waits for the piece to be put."""
+        return self._attempt.stopping.under_way() if self._attempt else nullcontext()
+
     def put(self, number: int, prompts: Sequence[str], groups: Sequence[Sequence[Completion]]) -> None:
-        """Commit a piece."""
+        """Commit a piece.
+
+        Raises:
+            StoppedError: the process was asked to stop.
+        """
         if self._attempt is None:
             return
 
@@ -173,6 +188,7 @@ class Samples:
 
         commit(self._attempt.part(self._name), number, write)
         self._attempt.sign()
+        self._attempt.stopping.committed()
 
     def _whole(self, parent: Path, number: int) -> Commit | None:
         found = opened(parent, number)

@@ -88,15 +88,16 @@ def sample_tasks(
     for begin in ids:
         part = tasks[begin : begin + chunk]
         if begin not in kept:
-            kept[begin] = model.engine.generate(
-                [model.codec.prompt(t.prompt) for t in part],
-                draws=draws,
-                max_new_tokens=sampling.max_new_tokens,
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                seed=seed * 1_000_003 + begin,
-            )
-            samples.put(begin, ids[begin], kept[begin])
+            with samples.under_way():
+                kept[begin] = model.engine.generate(
+                    [model.codec.prompt(t.prompt) for t in part],
+                    draws=draws,
+                    max_new_tokens=sampling.max_new_tokens,
+                    temperature=sampling.temperature,
+                    top_p=sampling.top_p,
+                    seed=seed * 1_000_003 + begin,
+                )
+                samples.put(begin, ids[begin], kept[begin])
         new = [
             (task, number, completion, model.codec.text(completion.tokens))
             for task, group in zip(part, kept.pop(begin), strict=True)

@@ -19,6 +19,7 @@ from stages.contract.schemas import EXAMPLES, ROLLOUTS, TASKS
 from stages.contract.tables import owner, read_table, write_table
 from stages.contract.task import Task, tasks_of
 from stages.contract.transcript import split
+from stages.curate.mix import shuffle
 from stages.evals.reflection import reflective_words
 from stages.model.checkpoint import weights_digest
 from stages.model.optimiser import adamw
@@ -212,8 +213,18 @@ def _rollout_rows(step: int, samples: Sequence[Sample], settings: RL, seed: int,
     return rows
 
 
-def tune(params: Params, settings: SFT, paths: Paths, report: Reporter, *, start_from: str, examples: str) -> None:
-    """SFT of a checkpoint on a table of examples; writes checkpoint/, a curve and metrics."""
+def tune(
+    params: Params,
+    settings: SFT,
+    paths: Paths,
+    report: Reporter,
+    *,
+    start_from: str,
+    examples: str,
+    shuffled: bool = False,
+) -> None:
+    """SFT of a checkpoint on a table of examples; writes checkpoint/, a curve and metrics. With `shuffled` the table's
+    rows are first put into an order that the seed decides: it is stored in the order in which the rows were made."""
     model = open_model(paths.data / start_from, params)
     frame = read_table(paths.data / examples, EXAMPLES)
     if frame.is_empty():
@@ -221,8 +232,10 @@ def tune(params: Params, settings: SFT, paths: Paths, report: Reporter, *, start
             f"data/{examples} has no rows: the sampling model answered nothing well enough",
             hint=f"r1 run {owner(paths.data / examples)} -f",
         )
-    prompts = [model.codec.prompt(text) for text in frame["prompt"]]
-    responses = [model.codec.response(text) for text in frame["response"]]
+    places = frame.select("r1_id").with_row_index("place")
+    order = (shuffle(places, seed=params.seed) if shuffled else places)["place"].to_list()
+    prompts = [model.codec.prompt(text) for text in frame["prompt"].gather(order)]
+    responses = [model.codec.response(text) for text in frame["response"].gather(order)]
     ledger = Ledger(
         paths.out,
         weights=lambda: weights_digest(model.policy.decoder),
@@ -238,7 +251,7 @@ def tune(params: Params, settings: SFT, paths: Paths, report: Reporter, *, start
         seed=params.seed,
         report=report,
         progress=progress(paths, "sft", report, ledger),
-        used=ledger.rows,
+        used=lambda step, batch: ledger.rows(step, [order[row] for row in batch]),
     )
     ledger.write()
     model.save(paths.out / "checkpoint")

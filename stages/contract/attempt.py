@@ -5,15 +5,20 @@ import time
 from pathlib import Path
 
 from stages.contract.params import Checkpoints
+from stages.contract.stopping import Stopping
 
 
 class Attempt:
-    """Its file `alive` holds when it began, and was last touched when it gave a sign of life."""
+    """Its file `alive` holds when it began, and was last touched when it gave a sign of life.
+
+    `stopping` is what it hears of a wish that it should end.
+    """
 
     def __init__(self, folder: Path, checkpoints: Checkpoints) -> None:
         """Begin. `folder` is made; the folder that it lies in must be there."""
         self.folder = folder
         self.checkpoints = checkpoints
+        self.stopping = Stopping()
         folder.mkdir(exist_ok=True)
         self._alive = folder / "alive"
         self._before = _life(self._alive)

@@ -7,6 +7,7 @@ compared with the plan: after a resume nobody has to believe that none was skipp
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Generic, Protocol, TypeVar, cast
 
@@ -34,11 +35,18 @@ class Progress(Protocol[T_contra]):
     def load(self, live: Mapping[str, T_contra]) -> Saved | None:
         """Put the newest committed state into `live`; None, and nothing done, if there is none."""
 
+    def under_way(self) -> AbstractContextManager[None]:
+        """While this lasts, who is asked to stop waits for the next commit."""
+
     def due(self, step: int) -> bool:
         """Whether the state after `step` steps should be committed."""
 
     def commit(self, step: int, live: Mapping[str, T_contra], plain: Plain) -> None:
-        """Commit the state after `step` steps."""
+        """Commit the state after `step` steps.
+
+        Raises:
+            StoppedError: the process was asked to stop, and this is the last that it does.
+        """
 
 
 class Unkept:
@@ -46,6 +54,9 @@ class Unkept:
 
     def load(self, live: Mapping[str, object]) -> Saved | None:
         return None
+
+    def under_way(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def due(self, step: int) -> bool:
         return False
@@ -94,10 +105,11 @@ class Course(Generic[T]):
 
     def steps(self) -> Iterator[int]:
         """The steps that are left. The loop's body calls `done` once in each."""
-        while self.step < self._total:
-            before = self.step
-            yield before
-            assert self.step == before + 1, "a step was not accounted for"
+        with self._progress.under_way():
+            while self.step < self._total:
+                before = self.step
+                yield before
+                assert self.step == before + 1, "a step was not accounted for"
 
     def done(self, rows: Iterable[Row], plain: Callable[[], Plain], *, may_commit: bool = True) -> None:
         """A step is done: it consumed `rows`. `plain` gives what else the loop needs to go on, as JSON values."""

@@ -2,12 +2,24 @@
 
 
 class UserError(Exception):
-    """Something the user can mend: shown as `error: message` and `hint: command`, never as a traceback."""
+    """Something the user can mend: shown as `error: message` and `hint: command`, never as a traceback.
 
-    def __init__(self, message: str, *, hint: str = "") -> None:
+    `code` is the exit code of the command that it ends.
+    """
+
+    def __init__(self, message: str, *, hint: str = "", code: int = 1) -> None:
         super().__init__(message)
         self.message = message
         self.hint = hint
+        self.code = code
+
+
+class StoppedError(Exception):
+    """The process was asked to end, by the signal `number`, and its state is committed: it ends here."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"signal {number}")
+        self.number = number
 
 
 class ReplayedError(Exception):

@@ -17,10 +17,12 @@ from typing import cast
 
 from stages.contract.attempt import Attempt
 from stages.contract.commits import sync
-from stages.contract.errors import ReplayedError, UserError
+from stages.contract.determinism import determinism, loaded_versions
+from stages.contract.errors import ReplayedError, StoppedError, UserError
 from stages.contract.events import EventLog, Reporter
 from stages.contract.manifest import write_manifest
 from stages.contract.params import Checkpoints, Params, parse
+from stages.contract.stopping import Stopping
 
 FAILED = 2  # exit code of a stage that told the user what to mend
 
@@ -83,41 +85,75 @@ def _checkpoints(job: Mapping[str, object]) -> Checkpoints:
     return parse({"checkpoints": job["checkpoints"]}).checkpoints
 
 
-def _describe(job: Mapping[str, object], paths: Paths) -> None:
+def _describe(job: Mapping[str, object], paths: Paths, libraries: Mapping[str, str]) -> None:
     """Write the manifest of what a stage made; a tool's job names no deps and gets none."""
     if "deps" in job:
+        stage, params = str(job["stage"]), _section(job, "params")
         write_manifest(
             paths.out,
             root=paths.data.parent,
-            stage=str(job["stage"]),
+            stage=stage,
             item=paths.item,
-            params=_section(job, "params"),
+            params=params,
             deps=[str(dep) for dep in cast(Sequence[object], job["deps"])],
+            determinism=determinism(stage, parse(params), libraries),
         )
+
+
+def _write_result(work: Path, result: Mapping[str, object]) -> None:
+    scratch = work / "result.json.part"
+    scratch.write_text(json.dumps(result))
+    os.replace(scratch, work / "result.json")
+
+
+def _stopped(number: int, what: str) -> dict[str, object]:
+    """The result of a process that was asked to stop. `signal` tells its starter that it is no failure."""
+    return {"ok": False, "signal": number, "error": what}
+
+
+def _hear(work: Path, stopping: Stopping, checkpoints: Checkpoints, report: Reporter) -> None:
+    """From now on signals that ask for an end are heard (stages/contract/stopping.py)."""
+
+    def end(number: int) -> None:
+        _write_result(work, _stopped(number, "what was saved last is kept"))
+        os._exit(128 + number)
+
+    def asked(number: int) -> None:
+        late = f"the step didn't end within {checkpoints.grace_s:g} s, what was saved before it is kept"
+        _write_result(work, _stopped(number, late))
+        report.note("asked to stop: this step is ended and saved first; asked again, it ends at once")
+
+    stopping.listen(grace_s=checkpoints.grace_s, asked=asked, end=end)
 
 
 def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> None:
     work = Path(sys.argv[1])
     job = json.loads((work / "job.json").read_text())
+    libraries = loaded_versions()
+    # A tool's folder is named by its arguments alone, so what an earlier run left may be of other inputs.
+    attempt = Attempt(work / "steps", _checkpoints(job)) if "checkpoints" in job else None
     paths = Paths(
         data=Path(job["data"]),
         out=work / "out",
         metrics=work / "metrics.json",
         plots=work / "plots",
         item=job.get("item", ""),
-        # A tool's folder is named by its arguments alone, so what an earlier run left may be of other inputs.
-        attempt=Attempt(work / "steps", _checkpoints(job)) if "checkpoints" in job else None,
+        attempt=attempt,
         replay=job.get("replay", 0),
     )
     paths.out.mkdir(parents=True, exist_ok=True)
     report = EventLog(work / "events.jsonl")
+    stopping = attempt.stopping if attempt else Stopping()
+    _hear(work, stopping, attempt.checkpoints if attempt else Checkpoints(), report)
     try:
         work_on(job, paths, report)
-        _describe(job, paths)
+        _describe(job, paths, libraries)
         sync(paths.out)  # the result must not outlive a power cut without what it speaks of
         result: dict[str, object] = {"ok": True}
     except ReplayedError:
         result = {"ok": True, "replayed": paths.replay}
+    except StoppedError as error:
+        result = _stopped(error.number, "its last step is saved")
     except UserError as error:
         result = {"ok": False, "error": error.message, "hint": error.hint}
     except OSError as error:
@@ -136,9 +172,10 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
             "hint": "r1 --debug run ...",
             "traceback": traceback.format_exc(),
         }
-    scratch = work / "result.json.part"
-    scratch.write_text(json.dumps(result))
-    os.replace(scratch, work / "result.json")
+    stopping.deaf()
+    _write_result(work, result)
+    if "signal" in result:
+        os._exit(128 + cast(int, result["signal"]))  # not waiting for what still samples or grades
     if result["ok"]:
         shutil.rmtree(work / "steps", ignore_errors=True)
     sys.exit(0 if result["ok"] else FAILED)

@@ -13,6 +13,7 @@ from hashlib import md5, sha256
 from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
+from stages.contract.determinism import Determinism
 from stages.contract.merkle import RowSet, order_digest
 
 if TYPE_CHECKING:
@@ -98,6 +99,7 @@ class Manifest:
     tables: Mapping[str, Rows]
     checkpoints: Mapping[str, str]  # folder -> the digest that rows name it by (r1_gen)
     ledgers: Mapping[str, Head]
+    determinism: Determinism
     version: int = VERSION
 
     @property
@@ -109,7 +111,14 @@ class Manifest:
 
 
 def write_manifest(
-    out: Path, *, root: Path, stage: str, item: str, params: Mapping[str, object], deps: Sequence[str]
+    out: Path,
+    *,
+    root: Path,
+    stage: str,
+    item: str,
+    params: Mapping[str, object],
+    deps: Sequence[str],
+    determinism: Determinism,
 ) -> None:
     """Describe what a stage left in `out`. `deps` are paths below the project's `root`.
 
@@ -131,6 +140,7 @@ def write_manifest(
         tables=tables,
         checkpoints=_checkpoints(files),
         ledgers=_heads(out),
+        determinism=determinism,
     )
     scratch = out / f"{NAME}.part"
     scratch.write_text(manifest.text(), encoding="utf-8")
@@ -276,6 +286,7 @@ def parse_manifest(text: str) -> Manifest:
         tables={name: _rows(entry) for name, entry in value["tables"].items()},
         checkpoints=cast(dict[str, str], value["checkpoints"]),
         ledgers={name: _head(entry) for name, entry in value["ledgers"].items()},
+        determinism=Determinism(**value["determinism"]),  # type: ignore[arg-type]
     )
 
 

@@ -264,7 +264,7 @@ class Evaluate:
 
 @dataclass(frozen=True, kw_only=True)
 class Checkpoints:
-    """How often a stage commits its state on the way, and how many of these are kept.
+    """How often a stage commits its state on the way, how many of these are kept, and how long a stop may take.
 
     No result depends on it: it stands in no `params:` of dvc.yaml, and enters neither a fingerprint nor dvc.lock.
     """
@@ -272,11 +272,15 @@ class Checkpoints:
     every_s: float = 10.0  # at most so much work is lost to a kill; or one step (GRPO: one rollout), if that is longer
     every_steps: int = 0  # also after so many steps; 0: by time alone
     keep: int = 2  # the one before the newest is what a broken newest one falls back to
+    grace_s: float = (
+        25.0  # for a last commit after SIGTERM, SIGHUP or SIGINT; below the 30 s that Slurm gives by default
+    )
 
     def __post_init__(self) -> None:
         _check(self.every_s > 0, f"every_s is {self.every_s:g}; it must be above 0")
         _check(self.every_steps >= 0, f"every_steps is {self.every_steps}; it can't be negative")
         _check(self.keep >= 1, f"keep is {self.keep}; the newest at least must be kept")
+        _check(self.grace_s > 0, f"grace_s is {self.grace_s:g}; it must be above 0")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -78,6 +78,15 @@ def main(params, paths, report):
         os._exit(7)
     if mode == "hang":
         time.sleep(60)
+    if mode in ("loop", "long step"):
+        stopping = paths.attempt.stopping
+        with stopping.under_way():
+            report.note("begun")
+            for _ in range(600):
+                time.sleep(0.1 if mode == "loop" else 60)
+                if stopping.number:
+                    (project / "saved").touch()
+                    stopping.committed()
     if mode != "mute":
         (paths.out / "rows.txt").write_text(f"{params.seed}{mode}")
         paths.write_metrics({"rows": params.seed})

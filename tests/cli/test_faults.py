@@ -17,6 +17,7 @@ from r1cli import mend
 from r1cli.claims import Claim
 from r1cli.dispatch.local import LocalExecutor
 from r1cli.execute import run_stage
+from r1cli.pipeline import STARTER
 from r1cli.project import find_project
 from stages.contract.errors import UserError
 from tests.chaos import processes, wait_for_end
@@ -174,6 +175,45 @@ def test_a_killed_r1_takes_dvc_and_the_stage_along(place: Place, number: int) ->
     wait_for_end(place.root, within_s=20)
     place.set_mode("ok")
     assert place.r1("run", "prompts").returncode == 0
+
+
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_r1_run_asked_to_stop_ends_in_order_when_the_step_is_saved(place: Place, jobs: str) -> None:
+    place.set_mode("loop")
+    process = place.start("r1", "run", "prompts", "-j", jobs, own_group=True)
+    worker_of(place)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == 143, said
+    assert (place.root / "saved").exists() and not any(processes(place.root).values())
+    place.set_mode("ok")
+    done = place.r1("run", "prompts")  # DVC ended in order too: there is nothing to mend
+    assert done.returncode == 0 and "DVC's list" not in done.stdout
+
+
+@pytest.mark.parametrize(("target", "number"), [("group", signal.SIGTERM), ("dvc", signal.SIGKILL)])
+def test_r1_run_outlives_a_stage_that_saves_its_step(place: Place, target: str, number: signal.Signals) -> None:
+    """As Slurm ends a job: every process is signalled, and what is left when the first one has ended is killed."""
+    place.set_mode("loop")
+    process = place.start("r1", "run", "prompts", own_group=True)
+    worker_of(place)
+    time.sleep(0.3)
+    if target == "group":
+        os.killpg(process.pid, number)
+    else:
+        os.kill(processes(place.root)["dvc"][0], number)
+    said, _ = process.communicate(timeout=30)
+    assert process.returncode == (143 if target == "group" else 1), said
+    assert (place.root / "saved").exists() and not any(processes(place.root).values())
+
+
+def test_a_stage_that_r1_run_inherits_before_it_starts_does_nothing(place: Place) -> None:
+    """Its dvc was killed meanwhile: then its parent is the `r1 run` above."""
+    given = {**environment(), "DVC_STAGE": "prompts", STARTER: str(os.getpid())}
+    done = subprocess.run(["r1", "stage", "prompts"], cwd=place.root, env=given, capture_output=True, text=True)
+    assert done.returncode == 1 and "the dvc that started prompts has ended" in done.stderr
+    assert place.calls() == []
 
 
 def test_a_stage_killed_alone_leaves_no_worker_and_the_next_run_works(place: Place) -> None:

@@ -4,6 +4,7 @@ import fcntl
 import json
 import os
 import signal
+import time
 from pathlib import Path
 
 import pytest
@@ -153,9 +154,57 @@ def test_a_stopped_stage_takes_its_worker_along(place: Place) -> None:
     worker = worker_of(place)
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=20)
-    assert process.returncode == 1
-    assert "prompts was stopped; nothing was published" in out
+    assert process.returncode == 130
+    assert "prompts was stopped by SIGINT; nothing was published, what was saved last is kept" in out
     assert gone(worker)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP, signal.SIGINT])
+def test_a_stage_that_is_asked_to_stop_saves_its_step(place: Place, number: signal.Signals) -> None:
+    place.set_mode("loop")
+    process = place.start("r1", "stage", "prompts")
+    worker_of(place)
+    time.sleep(0.3)
+    process.send_signal(number)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 128 + number and (place.root / "saved").exists()
+    assert f"prompts was stopped by {number.name}; nothing was published, its last step is saved" in out
+    assert "hint: r1 run prompts" in out
+
+
+def test_a_worker_that_alone_is_asked_to_stop_is_no_failure(place: Place) -> None:
+    place.set_mode("loop")
+    process = place.start("r1", "stage", "prompts")
+    worker = worker_of(place)
+    time.sleep(0.3)
+    os.kill(worker, signal.SIGTERM)
+    out, _ = process.communicate(timeout=20)
+    assert process.returncode == 143 and "prompts was stopped by SIGTERM" in out and "last step is saved" in out
+
+
+def test_a_second_signal_ends_a_stage_at_once(place: Place) -> None:
+    place.set_mode("long step")
+    process = place.start("r1", "stage", "prompts")
+    worker = worker_of(place)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGINT)
+    time.sleep(1.2)
+    assert process.poll() is None
+    process.send_signal(signal.SIGINT)
+    out, _ = process.communicate(timeout=5)
+    assert process.returncode == 130 and gone(worker) and not (place.root / "saved").exists()
+
+
+def test_a_step_that_outlasts_the_grace_period_is_ended(place: Place) -> None:
+    place.set_mode("long step")
+    params = place.root / "params.yaml"
+    params.write_text(params.read_text() + "checkpoints: {grace_s: 0.5}\n")
+    process = place.start("r1", "stage", "prompts")
+    worker_of(place)
+    time.sleep(0.3)
+    process.send_signal(signal.SIGTERM)
+    out, _ = process.communicate(timeout=8)
+    assert process.returncode == 143 and "the step didn't end within 0.5 s, what was saved before it is kept" in out
 
 
 def test_a_killed_starter_takes_its_worker_along(place: Place) -> None:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Mapping
+from contextlib import AbstractContextManager, nullcontext
 
 import pytest
 
@@ -21,6 +22,9 @@ class Memory:
 
     def load(self, live: Mapping[str, object]) -> Saved | None:
         return self.saved and Saved(step=self.saved[0], plain=json.loads(self.saved[1]), lost_s=3.2)
+
+    def under_way(self) -> AbstractContextManager[None]:
+        return nullcontext()
 
     def due(self, step: int) -> bool:
         return step % self.every == 0

@@ -13,8 +13,10 @@ import pytest
 
 from r1cli import code_lock
 from r1cli.lineage.snapshot import Snapshot, opened
+from stages.contract.determinism import determinism
 from stages.contract.ledger import Ledger
 from stages.contract.manifest import describe_input, write_manifest
+from stages.contract.params import Params
 from stages.contract.schemas import DOCUMENTS, EXAMPLES, ROLLOUTS, SCORES, TASKS, Table
 from stages.contract.tables import write_table
 
@@ -97,6 +99,7 @@ def _finish(root: Path, name: str, params: dict[str, object] | None = None) -> N
         item=item,
         params=params or {"seed": 0, stage: {"steps": 3}},
         deps=[f"stages/code.lock/{stage}", *DEPS[name]],
+        determinism=determinism(stage, Params(threads=2), {"python": "3.11", "torch": "2.13.0"}),
     )
 
 

@@ -1,5 +1,6 @@
 """Stopping a stage on its way, in this process: after so many signs of life. Every step is committed."""
 
+import signal
 from pathlib import Path
 
 from stages.contract.attempt import Attempt
@@ -25,3 +26,18 @@ class StoppingAttempt(Attempt):
         self.signs += 1
         if self.signs == self.at:
             raise Stopped
+
+
+class AskedAttempt(Attempt):
+    """Is asked to stop just before sign of life number `at`; commits nothing until then."""
+
+    def __init__(self, folder: Path, *, at: int) -> None:
+        super().__init__(folder, Checkpoints(every_s=1e9))
+        self.at = at
+        self.signs = 0
+
+    def sign(self) -> None:
+        super().sign()
+        self.signs += 1
+        if self.signs == self.at:
+            self.stopping.number = signal.SIGTERM

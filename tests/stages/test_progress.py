@@ -19,7 +19,7 @@ from stages.contract.attempt import Attempt
 from stages.contract.commits import MANIFEST, numbers
 from stages.contract.course import UNKEPT, Progress
 from stages.contract.engine import Completion
-from stages.contract.errors import UserError
+from stages.contract.errors import StoppedError, UserError
 from stages.contract.events import Silent
 from stages.contract.job import Paths
 from stages.contract.ledger import Ledger
@@ -41,7 +41,7 @@ from stages.rollout.embedded import EmbeddedEngine
 from tests import tiny_model
 from tests.model.test_training import SETTINGS as SFT
 from tests.rl.test_loop import SETTINGS as RL
-from tests.stages.stopping import EVERY_STEP, Stopped, StoppingAttempt
+from tests.stages.stopping import EVERY_STEP, AskedAttempt, Stopped, StoppingAttempt
 
 Bits = list[list[float]]
 Keeping = Callable[[Keeper], Progress[Live]]  # what keeps a loop's states, given its ledger
@@ -211,6 +211,19 @@ def test_stopped_and_resumed_is_the_same_to_the_bit(tmp_path: Path, name: str, t
     assert stops >= (2 if "two updates" in name else 4)
 
 
+@pytest.mark.parametrize("name", LOOPS)
+def test_asked_to_stop_it_commits_once_more_and_goes_on_from_there(tmp_path: Path, name: str) -> None:
+    whole = LOOPS[name](unkept, Team(1))
+    at = 3  # between the two updates of a rollout, where there are two: the second is done before the commit
+    with pytest.raises(StoppedError):
+        LOOPS[name](kept(AskedAttempt(tmp_path / "steps", at=at)), Team(1))
+    (step,) = numbers(tmp_path / "steps" / "loop")
+    assert step == (4 if "two updates" in name else 3)
+    rest, all_steps = StoppingAttempt(tmp_path / "steps"), StoppingAttempt(tmp_path / "other")
+    assert LOOPS[name](kept(rest), Team(1)) == LOOPS[name](kept(all_steps), Team(1)) == whole
+    assert rest.signs == all_steps.signs - step
+
+
 @pytest.mark.parametrize("damage", ["weights", "json", "missing"])
 def test_a_broken_last_state_falls_back_to_the_one_before(tmp_path: Path, damage: str) -> None:
     whole = _fine_tune(unkept, Team(1))
@@ -302,6 +315,15 @@ def test_samples_come_back_to_the_bit_and_are_counted(tmp_path: Path) -> None:
     with pytest.raises(UserError, match="doesn't fit the data"):
         samples.found({0: ["a", "x"], 2: ["c", "d"]}, draws=2)
     assert report.notes[-1].endswith("rows skipped 1, duplicated 1")
+
+
+def test_asked_to_stop_the_piece_is_kept(tmp_path: Path) -> None:
+    attempt = AskedAttempt(tmp_path / "steps", at=1)
+    samples = Samples(_paths(tmp_path, attempt), "test problems", Notes())
+    with pytest.raises(StoppedError), samples.under_way():
+        samples.put(0, ["a", "b"], GROUPS)
+    again = Samples(_paths(tmp_path, Attempt(tmp_path / "steps", EVERY_STEP)), "test problems", Notes())
+    assert again.found({0: ["a", "b"], 2: ["c"]}, draws=2) == {0: GROUPS}
 
 
 def test_broken_samples_are_sampled_again(tmp_path: Path) -> None:
