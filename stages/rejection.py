@@ -21,7 +21,7 @@ from stages.curate.filters import bad_format, code_block, incorrect, long_paragr
 from stages.curate.outcome import Curated, forget
 from stages.tasks.general import by_question, reply
 
-QUALITY = 0.7  # share of the general rows that are as the guideline wants them
+QUALITY = 0.85  # share of the general rows that are as the guideline wants them
 
 
 def main(params: Params, paths: Paths, report: Reporter) -> None:
