@@ -159,10 +159,19 @@ def run_command(
     downstream: Annotated[bool, typer.Option("--downstream", help="This stage and all after it.")] = False,
     jobs: Jobs = 1,
     settings: Settings = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and why; change nothing.")] = False,
+    on: Annotated[
+        str,
+        typer.Option("--on", metavar="PLACE", help="local, slurm, ...: where its GPU stages run; default: r1.toml."),
+    ] = "",
+    detach: Annotated[bool, typer.Option("--detach", help="Submit this stage's job and don't wait for it.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would run, why, and the job scripts; change nothing.")
+    ] = False,
 ) -> None:
     """Run a stage and what it needs, if stale (dvc repro)."""
     from r1cli import console, pipeline, run, status
+    from r1cli import jobs as job_commands
+    from r1cli.dispatch import places
 
     project = _project()
     if dry_run and settings:
@@ -170,6 +179,8 @@ def run_command(
             "--dry-run changes nothing, so it can't show a --set", hint="run it without --dry-run, or edit params.yaml"
         )
     wanted = run.Options(single=single, force=force, downstream=downstream, jobs=jobs)
+    place = places.settings(project)
+    places.open_executor(on or place.executor, place)  # before DVC removes anything
     chosen = run.prepare(project, target, settings or [], wanted)
     if dry_run:
         planned = status.plan(pipeline.standings(project.root), chosen, single=single, force=force)
@@ -177,18 +188,80 @@ def run_command(
             console.say(f"{name}: {why}")
         count = f"{len(planned)} stage{'s' if len(planned) > 1 else ''} would run"
         console.say(count if planned else "nothing would run: all is fresh")
+        for name, script in job_commands.scripts(project, [name for name, _ in planned], on):
+            console.say(f"\n# {name}\n{script.rstrip()}")
         return
+    if detach:
+        job_commands.detach(project, target, on)
+        return
+    if on:
+        os.environ[places.ON] = on  # for the stages that DVC starts
     run.repro(project, target, wanted)
+
+
+@app.command("plan")
+def plan_command(
+    target: Annotated[
+        str, typer.Argument(metavar="[STAGE]", help="A stage; without one, all.", autocompletion=_stage_names)
+    ] = "",
+    profile: Annotated[
+        str, typer.Option("--profile", help="Plan this profile, not params.yaml.", autocompletion=_profile_names)
+    ] = "",
+    device: Annotated[str, typer.Option("--device", help="cpu, rtx4090, a100, h100, h800, h200.")] = "",
+    nodes: Annotated[int, typer.Option("--nodes", min=0, help="Default: r1.toml, or the profile's.")] = 0,
+    gpus_per_node: Annotated[int, typer.Option("--gpus-per-node", min=0, help="Likewise.")] = 0,
+    zero: Annotated[int, typer.Option("--zero", min=-1, max=3, help="DeepSpeed's ZeRO stage.")] = -1,
+    offload: Annotated[bool, typer.Option("--offload", help="Optimizer states in the hosts' memory.")] = False,
+    tensor_parallel: Annotated[int, typer.Option("--tensor-parallel", min=0, help="GPUs a rollout engine.")] = 0,
+    sequence_parallel: Annotated[int, typer.Option("--sequence-parallel", min=0, help="GPUs a sequence.")] = 0,
+    mean_share: Annotated[
+        float, typer.Option("--mean-share", min=0.0, max=1.0, help="Mean answer, as a share of the longest allowed.")
+    ] = 0.0,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show what a run would need: memory, disk, tokens, hours, and which settings can't work."""
+    from r1cli.plan import command
+
+    changes = {
+        "nodes": nodes,
+        "gpus_per_node": gpus_per_node,
+        "offload": offload,
+        "tensor_parallel": tensor_parallel,
+        "sequence_parallel": sequence_parallel,
+        "mean_share": mean_share,
+    }
+    given = {name: value for name, value in changes.items() if value} | ({"zero": zero} if zero >= 0 else {})
+    command.show(_project(), target, profile=profile, device=device, changes=given, as_json=as_json)
+
+
+@app.command("logs")
+def logs_command(
+    target: Target,
+    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job ends.")] = False,
+) -> None:
+    """Show what a stage's newest job has written."""
+    from r1cli import console, jobs
+
+    for line in jobs.logs(_project(), target, follow=follow):
+        console.say(line)
+
+
+@app.command("stop")
+def stop_command(target: Target) -> None:
+    """Ask a running stage to save its last step and end, here or on a cluster."""
+    from r1cli import jobs
+
+    jobs.stop(_project(), target)
 
 
 @app.command(hidden=True)
 def stage(name: Annotated[str, typer.Argument()]) -> None:
     """Run one stage now, wherever its inputs stand. This is what dvc.yaml calls."""
-    from r1cli.dispatch.local import LocalExecutor, end_with_parent
+    from r1cli.dispatch.local import end_with_parent
     from r1cli.execute import run_stage
 
     end_with_parent()
-    run_stage(_project(), name, executor=LocalExecutor())
+    run_stage(_project(), name)
 
 
 @app.command("status")
@@ -196,10 +269,16 @@ def status_command(as_json: Annotated[bool, typer.Option("--json", help="For pro
     """Show how each stage stands: fresh, stale and why, running, failed, stopped, never run."""
     from dataclasses import asdict
 
-    from r1cli import console, pipeline, runs, status
+    from r1cli import console, jobs, pipeline, runs, status
 
     project = _project()
-    found = status.statuses(pipeline.standings(project.root), runs.latest(project.runs), project.root, project.work)
+    found = status.statuses(
+        pipeline.standings(project.root),
+        runs.latest(project.runs),
+        project.root,
+        project.work,
+        jobs.under_way(project),
+    )
     if as_json:
         console.as_json([asdict(line) for line in found])
         return
@@ -328,7 +407,8 @@ def doctor_command(
     from r1cli.project import check_tools
 
     project = _project()
-    console.table(["what", "here"], [list(fact) for fact in doctor.facts(project.root, torch=torch)])
+    found = [*doctor.facts(project.root, torch=torch), *doctor.place(project)]
+    console.table(["what", "here"], [list(fact) for fact in found])
     check_tools(project)
     doctor.settle_links(project.root)
 

@@ -1,0 +1,138 @@
+"""What a scheduler starts on a job's first node: it holds the work folder, runs the stage, and says how it ended.
+
+    python -m r1cli.dispatch.keeper [--requeues N] [--lease-s S] WORK -- COMMAND...
+
+A local stage has its starter for that; this one outlives it. No two keepers run a stage in one work folder (lease.py). A
+stage that was asked to stop, by preemption or before the time limit, has saved its last step and is sent to Slurm's
+queue again; not so where Slurm has ended the job itself, as after `scancel`.
+"""
+
+import argparse
+import contextlib
+import json
+import os
+import resource
+import signal
+import socket
+import subprocess
+import sys
+from dataclasses import asdict, dataclass
+from functools import partial
+from pathlib import Path
+from types import FrameType
+
+from r1cli import workfolder
+from r1cli.dispatch import lease
+from r1cli.dispatch.job import State
+from r1cli.dispatch.local import end_with_parent
+
+HELD = 75  # exit code: another job works in this folder (EX_TEMPFAIL)
+LOST = 76  # exit code: another job has taken this folder over
+_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+
+
+@dataclass(frozen=True, kw_only=True)
+class End:
+    """How an attempt of a job ended, as its keeper says. `stopped`: it was asked to; only the scheduler knows whether
+    there will be another attempt."""
+
+    exit_code: int
+    stopped: bool = False
+    max_rss_mb: float | None = None
+    reason: str = ""
+
+    @property
+    def state(self) -> State:
+        return State(phase="ended", exit_code=self.exit_code, max_rss_mb=self.max_rss_mb, reason=self.reason)
+
+
+def end_of(work: Path, job: str) -> End | None:
+    """How a job's latest attempt ended, or None while it hasn't."""
+    try:
+        return End(**json.loads(_end_file(work, job).read_text()))
+    except (OSError, ValueError):
+        return None
+
+
+def main(arguments: list[str]) -> int:
+    """Keep a job; returns its exit code."""
+    parser = argparse.ArgumentParser(prog="keeper")
+    parser.add_argument("--requeues", type=int, default=0)
+    parser.add_argument("--lease-s", type=float, default=lease.TTL_S)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("command", nargs=argparse.REMAINDER)
+    given = parser.parse_args(arguments)
+    command = [word for place, word in enumerate(given.command) if place or word != "--"]
+    job = os.environ.get("SLURM_JOB_ID", "")
+    attempt = int(os.environ.get("SLURM_RESTART_COUNT", 0))
+    holder = lease.Holder(host=socket.gethostname(), process=os.getpid(), job=job, attempt=attempt)
+    asked: list[int] = []
+    try:
+        code = _hold_and_run(given.work, command, holder, asked, lease_s=given.lease_s)
+    except lease.HeldError as other:
+        _say_end(given.work, job, End(exit_code=HELD, reason=f"{other} works in the same folder"))
+        return HELD
+    if code == LOST:
+        return LOST  # the end is another attempt's to say
+    # Slurm may have told the stage alone.
+    stopped = code != 0 and bool(asked or "signal" in (workfolder.result(given.work) or {}))
+    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6
+    _say_end(given.work, job, End(exit_code=code, stopped=stopped, max_rss_mb=round(peak, 1)))
+    # The lease is given back, so the next attempt may begin at once.
+    if stopped and attempt < given.requeues and _running(job):
+        subprocess.run(["scontrol", "requeue", job])
+    return 128 - code if code < 0 else code
+
+
+def _hold_and_run(work: Path, command: list[str], holder: lease.Holder, asked: list[int], *, lease_s: float) -> int:
+    """The command's exit code (below 0: the signal that ended it), or LOST. Signals to this process are handed on and
+    noted in `asked`."""
+    started: list[subprocess.Popen[bytes]] = []
+    overtaken: list[bool] = []
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        asked.append(number)
+        for child in started:
+            child.send_signal(number)
+
+    def lost() -> None:
+        overtaken.append(True)
+        for child in started:
+            with contextlib.suppress(ProcessLookupError):
+                os.killpg(child.pid, signal.SIGKILL)
+
+    for number in _SIGNALS:
+        signal.signal(number, hear)
+    with lease.held(work / "lease", holder, lost=lost, ttl_s=lease_s):
+        if overtaken or asked:
+            return LOST if overtaken else -asked[0]
+        if holder.attempt and workfolder.finished(work):
+            return 0  # the attempt before had finished, and was lost before it could say so
+        workfolder.clear(work)
+        _end_file(work, holder.job).unlink(missing_ok=True)
+        child = subprocess.Popen(command, start_new_session=True, preexec_fn=partial(end_with_parent, os.getpid()))
+        started.append(child)
+        if overtaken:
+            lost()
+        code = child.wait()
+    return LOST if overtaken else code
+
+
+def _running(job: str) -> bool:
+    """Whether Slurm counts a job as running: it is then nobody's wish that it should end for good."""
+    asked = subprocess.run(["squeue", "--noheader", f"--jobs={job}", "--format=%T"], capture_output=True, text=True)
+    return asked.stdout.strip() == "RUNNING"
+
+
+def _say_end(work: Path, job: str, end: End) -> None:
+    scratch = work / f"end-{job}.json.part"
+    scratch.write_text(json.dumps(asdict(end)))
+    os.replace(scratch, _end_file(work, job))
+
+
+def _end_file(work: Path, job: str) -> Path:
+    return work / f"end-{job}.json"
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

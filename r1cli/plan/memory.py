@@ -1,0 +1,115 @@
+"""Bytes a GPU: weights, gradients, optimizer, activations, cache. ZeRO's arithmetic is the ZeRO paper's (arXiv 1910.02054):
+with bf16 and AdamW 2 + 2 + 12 bytes a parameter, of which each ZeRO stage divides one more part by the GPUs."""
+
+from dataclasses import dataclass
+
+from r1cli.plan.models import Model
+from r1cli.plan.place import Place
+from r1cli.plan.work import PROMPT_TOKENS, Work, longest
+
+GB = 1e9
+INTERPRETER_GB = 0.33  # resident before any model: Python with torch and polars on a CPU, measured
+
+
+@dataclass(frozen=True, kw_only=True)
+class Memory:
+    """GB a GPU, or of a process on a CPU. Training and sampling take turns: the larger one is needed."""
+
+    weights: float = 0.0
+    gradients: float = 0.0
+    optimizer: float = 0.0
+    reference: float = 0.0
+    activations: float = 0.0
+    logits: float = 0.0
+    engine: float = 0.0  # weights in the rollout engine
+    cache: float = 0.0  # keys and values of one longest sequence; on a CPU of all that are decoded together
+    base: float = 0.0  # the process itself
+
+    @property
+    def training(self) -> float:
+        return self.weights + self.gradients + self.optimizer + self.reference + self.activations + self.logits
+
+    @property
+    def sampling(self) -> float:
+        return self.engine + self.cache
+
+    @property
+    def peak(self) -> float:
+        return self.base + max(self.training, self.sampling)
+
+
+def memory(work: Work, place: Place, *, decoded_together: int = 1) -> Memory:
+    """The peak of a stage. `decoded_together`: sequences that the embedded engine decodes at once."""
+    return _embedded(work, decoded_together) if place.embedded else _sharded(work, place)
+
+
+def layer_values(model: Model) -> int:
+    """Values a token that one layer keeps for its backward pass: two norms' inputs and outputs, residuals, queries, keys
+    and values before and after rotation, attention's output, and the gate, its activation, the other branch and their
+    product."""
+    attention = (2 * model.heads + 4 * model.kv_heads + 2 * model.heads) * model.head_dim
+    return 8 * model.hidden + attention + 4 * model.feed_forward
+
+
+def _sharded(work: Work, place: Place) -> Memory:
+    model, count, shards = work.model, work.model.parameters, place.gpus
+    tokens = max((part.micro_tokens for part in work.training), default=0) / place.sequence_parallel
+    trains = bool(work.training)
+    kept = model.hidden * model.layers if place.checkpointing else layer_values(model) * model.layers
+    again = layer_values(model) if place.checkpointing else 0
+    # ZeRO-3 gathers the layer at work and the next one. Experts stay where they are.
+    gathered = 4 * (model.per_layer if not model.active else 0) if place.zero == 3 else 0
+    copies = max((part.models for part in work.training), default=0)
+    return Memory(
+        weights=trains * (2 * count / (shards if place.zero >= 3 else 1) + gathered) / GB,
+        gradients=trains * 2 * count / (shards if place.zero >= 2 else 1) / GB,
+        optimizer=0.0 if place.offload else trains * 12 * count / (shards if place.zero >= 1 else 1) / GB,
+        reference=copies * 2 * count / (shards if place.zero >= 3 else 1) / GB,
+        activations=2 * tokens * (kept + again) / GB,
+        # Logits, their softmax and its gradient, in fp32.
+        logits=trains * min(tokens, place.logit_tokens) * model.vocabulary * 12 / GB,
+        engine=bool(work.draws) * 2 * count / place.engine_gpus(model) / GB,
+        cache=bool(work.draws) * 2 * _cached(work, place) / GB,
+    )
+
+
+def _cached(work: Work, place: Place) -> float:
+    """Values a GPU of one longest sequence. A compressed cache (kv_width) is not divided among GPUs."""
+    model = work.model
+    divided = 1 if model.kv_width else min(place.engine_gpus(model), model.kv_heads)
+    return (longest(work.draws) + PROMPT_TOKENS) * model.kv_values / divided
+
+
+def _embedded(work: Work, decoded_together: int) -> Memory:
+    model, count = work.model, work.model.parameters
+    tokens = max((part.micro_tokens for part in work.training), default=0)
+    trains = bool(work.training)
+    together = min(decoded_together, max((draws.sequences for draws in work.draws), default=0))
+    return Memory(
+        weights=4 * count / GB,
+        gradients=trains * 4 * count / GB,
+        optimizer=trains * 8 * count / GB,
+        reference=4 * count * max((part.models for part in work.training), default=0) / GB,
+        activations=4 * tokens * model.layers * layer_values(model) / GB,
+        logits=trains * 12 * tokens * model.vocabulary / GB,
+        cache=4 * together * (longest(work.draws) + PROMPT_TOKENS) * model.kv_values / GB,
+        base=INTERPRETER_GB,
+    )
+
+
+def largest_micro(work: Work, place: Place) -> int:
+    """The most micro_tokens that fit, or 0 if the model itself doesn't."""
+    free = place.device.memory_gb * place.memory_use
+    found = memory(work, place)
+    rest = free - (found.training - found.activations)
+    tokens = max((part.micro_tokens for part in work.training), default=0)
+    return 0 if rest <= 0 or not tokens else int(tokens * rest / found.activations)
+
+
+def sequences_that_fit(work: Work, place: Place) -> int:
+    """How many sequences of mean length the rollout engine's memory holds a copy of the model."""
+    free = place.device.memory_gb * place.memory_use - memory(work, place).engine
+    whole = 2 * _cached(work, place) / GB
+    cap = longest(work.draws)
+    mean = whole * (PROMPT_TOKENS + cap * place.mean_share) / (PROMPT_TOKENS + cap)
+    return max(0, int(free / mean)) if mean else 0
