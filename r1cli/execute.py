@@ -56,6 +56,7 @@ def run_stage(
         try:
             if finished(work) and not inputs.recorded:
                 console.say(f"{name}: these inputs were computed before ({work.name}); publishing the result")
+                forget(work)  # a job that ended while nobody looked
             else:
                 spec = replace(ready.spec, inherited=(descriptor,))
                 outcome = compute(spec, ready.job, executor=executor, under_way=living(project, work))

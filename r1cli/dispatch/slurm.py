@@ -84,8 +84,6 @@ def script(spec: JobSpec, slurm: Slurm) -> str:
     lines += [f"#SBATCH {option}" for option in slurm.sbatch]
     lines += ["", *(f"export {name}={shlex.quote(value)}" for name, value in sorted(spec.env.items()))]
     lines += slurm.setup
-    if wants.nodes > 1:
-        lines.append('head=$(scontrol show hostnames "$SLURM_JOB_NODELIST" | head -n 1)')
     keep = [sys.executable, "-m", keeper.__name__, "--requeues", str(slurm.requeues), "--lease-s", f"{slurm.lease_s:g}"]
     lines.append(f"exec {shlex.join(keep)} {shlex.quote(str(spec.work))} -- {_command(spec, slurm)}")
     return "\n".join(lines) + "\n"
@@ -96,10 +94,10 @@ def _command(spec: JobSpec, slurm: Slurm) -> str:
     each = on_each_node(spec, rendezvous="HEAD:PORT", run="JOB")
     if slurm.python:
         each = (slurm.python, *each[1:])
-    # What only the job knows is left to its shell.
+    # What only the job knows is left to its shell, which runs on the first node.
     text = (
         shlex.join(each)
-        .replace("HEAD:PORT", f'"$head:$(({_FROM_PORT} + SLURM_JOB_ID % {_PORTS}))"')
+        .replace("HEAD:PORT", f'"$(hostname):$(({_FROM_PORT} + SLURM_JOB_ID % {_PORTS}))"')
         .replace("--rdzv-id=JOB", '--rdzv-id="$SLURM_JOB_ID"')
     )
     nodes = spec.resources.nodes

@@ -12,6 +12,8 @@ from r1cli.project import Project
 from stages.contract.errors import UserError
 from stages.contract.params import parse
 
+PAPER_GPU_HOURS = 147_000  # v2 B.4.4: 101K for R1-Zero, 5K for SFT data, 41K for R1
+
 
 def show(
     project: Project, target: str, *, profile: str, device: str, changes: Mapping[str, object], as_json: bool
@@ -33,7 +35,7 @@ def show(
     if as_json:
         console.as_json({"assumptions": dict(assumptions(place)), "stages": [plan.as_json() for plan in found]})
     else:
-        _print(found, place)
+        _print(found, place, params.profile)
     wrong = [plan.stage for plan in found if any(not problem.warning for problem in plan.problems)]
     if wrong:
         raise UserError(
@@ -63,16 +65,17 @@ def _measured(project: Project) -> dict[str, float]:
     return {name: rate for name, rate in found.items() if rate > 0}
 
 
-def _print(found: list[Plan], place: Place) -> None:
+def _print(found: list[Plan], place: Place, profile: str) -> None:
     console.table(["assumed", "of"], [list(line) for line in assumptions(place)])
     headers = ["stage", "parameters", "GPUs", "GB/GPU", "of it", "tokens", "FLOP", "hours", "GPU-hours", "disk"]
     rows = [_row(plan) for plan in found]
     console.say()
     console.table(headers, rows, numeric=True)
     total = sum(plan.cost.gpu_hours for plan in found)
-    console.say(
-        f"total: {total:,.0f} GPU-hours, {sum(plan.cost.hours for plan in found):,.1f} hours one after the other"
-    )
+    # Students and evaluations stand beside the recipe, as they do in the paper's own account.
+    recipe = sum(plan.cost.gpu_hours for plan in found if "@" not in plan.stage)
+    paper = f"; the paper: {PAPER_GPU_HOURS:,} on H800" if profile == "r1-671b" and len(found) > 1 else ""
+    console.say(f"total: {total:,.0f} GPU-hours; without students and evaluations: {recipe:,.0f}{paper}")
     for plan in found:
         for problem in plan.problems:
             word = "warning" if problem.warning else "wrong"

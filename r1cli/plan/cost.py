@@ -5,7 +5,7 @@ from dataclasses import dataclass
 
 from r1cli.plan.models import Model
 from r1cli.plan.place import Place
-from r1cli.plan.work import PROMPT_TOKENS, Work, longest
+from r1cli.plan.work import EMBEDDED_PROMPT_TOKENS, PROMPT_TOKENS, Work, longest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -33,11 +33,11 @@ def cost(work: Work, place: Place, *, keep: int = 2, measured_tokens_per_s: floa
     """What a stage takes. `keep`: committed states on disk. `measured_tokens_per_s`: of sampling, all GPUs together, in
     place of what is assumed."""
     sampled, sample_flops, sample_s = 0.0, 0.0, 0.0
-    model = work.model
+    model, prompt = work.model, prompt_tokens(place)
     for draws in work.draws:
         mean = draws.cap * place.mean_share
         tokens = draws.rounds * draws.sequences * mean
-        operations = forward(model, PROMPT_TOKENS + mean)
+        operations = forward(model, prompt + mean)
         rate = measured_tokens_per_s or place.gpus * place.device.flops * place.sample_use / operations
         # A round can't end before its longest answer does, however many GPUs there are.
         sample_s += draws.rounds * max(draws.sequences * mean / rate, draws.cap * token_s(model, place))
@@ -45,7 +45,7 @@ def cost(work: Work, place: Place, *, keep: int = 2, measured_tokens_per_s: floa
         sample_flops += tokens * operations
     trained, train_flops = 0.0, 0.0
     for part in work.training:
-        length = part.cap if part.whole else min(PROMPT_TOKENS + part.cap * place.mean_share, part.prompt + part.cap)
+        length = part.cap if part.whole else min(prompt + part.cap * place.mean_share, part.prompt + part.cap)
         tokens = part.sequences * length
         passes = part.forwards + 3 + (place.checkpointing and not place.embedded)
         trained += tokens
@@ -59,6 +59,11 @@ def cost(work: Work, place: Place, *, keep: int = 2, measured_tokens_per_s: floa
         gpus=place.gpus,
         disk_gb=_disk(work, place, keep),
     )
+
+
+def prompt_tokens(place: Place) -> int:
+    """A prompt's length, which no params say."""
+    return EMBEDDED_PROMPT_TOKENS if place.embedded else PROMPT_TOKENS
 
 
 def forward(model: Model, length: float) -> float:
@@ -80,5 +85,5 @@ def _disk(work: Work, place: Place, keep: int) -> float:
     count = work.model.parameters
     width = 4 if place.embedded else 2
     states = keep * (12 + width) * count + width * count if work.training else 0
-    tokens = work.rows * (PROMPT_TOKENS + longest(work.draws or work.training) * place.mean_share)
+    tokens = work.rows * (prompt_tokens(place) + longest(work.draws or work.training) * place.mean_share)
     return (states + 6 * tokens) / 1e9  # a token: about four bytes of text, and its log-probability

@@ -5,15 +5,19 @@ from dataclasses import dataclass
 
 from r1cli.plan.models import Model
 from r1cli.plan.place import Place
-from r1cli.plan.work import PROMPT_TOKENS, Work, longest
+from r1cli.plan.work import EMBEDDED_PROMPT_TOKENS, PROMPT_TOKENS, Work, longest
 
 GB = 1e9
-INTERPRETER_GB = 0.33  # resident before any model: Python with torch and polars on a CPU, measured
+# Resident beside model and batch on a CPU: Python, torch, polars and their threads, tables, graders. Fitted to run records
+# of the tiny profile's `base`, `cold_start` and `zero`; the other stages are the check (docs/decisions/0008).
+PRETRAINING_GB, SAMPLING_GB, TRAINING_GB = 0.35, 0.42, 0.54
+DOCUMENT_GB = 4.2e-6  # a document of the embedded corpus as lists of tokens, likewise
 
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """GB a GPU, or of a process on a CPU. Training and sampling take turns: the larger one is needed."""
+    """GB a GPU, or of a process on a CPU. On GPUs training and sampling take turns, and the larger one is needed; a process
+    on a CPU gives little back."""
 
     weights: float = 0.0
     gradients: float = 0.0
@@ -23,7 +27,7 @@ class Memory:
     logits: float = 0.0
     engine: float = 0.0  # weights in the rollout engine
     cache: float = 0.0  # keys and values of one longest sequence; on a CPU of all that are decoded together
-    base: float = 0.0  # the process itself
+    base: float = 0.0  # the process itself; 0 on a GPU
 
     @property
     def training(self) -> float:
@@ -35,12 +39,12 @@ class Memory:
 
     @property
     def peak(self) -> float:
-        return self.base + max(self.training, self.sampling)
+        return self.base + self.training + self.sampling if self.base else max(self.training, self.sampling)
 
 
 def memory(work: Work, place: Place, *, decoded_together: int = 1) -> Memory:
     """The peak of a stage. `decoded_together`: sequences that the embedded engine decodes at once."""
-    return _embedded(work, decoded_together) if place.embedded else _sharded(work, place)
+    return _embedded(work, place, decoded_together) if place.embedded else _sharded(work, place)
 
 
 def layer_values(model: Model) -> int:
@@ -80,11 +84,13 @@ def _cached(work: Work, place: Place) -> float:
     return (longest(work.draws) + PROMPT_TOKENS) * model.kv_values / divided
 
 
-def _embedded(work: Work, decoded_together: int) -> Memory:
+def _embedded(work: Work, place: Place, decoded_together: int) -> Memory:
     model, count = work.model, work.model.parameters
     tokens = max((part.micro_tokens for part in work.training), default=0)
     trains = bool(work.training)
-    together = min(decoded_together, max((draws.sequences for draws in work.draws), default=0))
+    together = min(decoded_together, max((draws.call or draws.sequences for draws in work.draws), default=0))
+    # Sequences leave the cache as they end, so that few are there when it is longest.
+    length = EMBEDDED_PROMPT_TOKENS + longest(work.draws) * place.mean_share
     return Memory(
         weights=4 * count / GB,
         gradients=trains * 4 * count / GB,
@@ -92,9 +98,15 @@ def _embedded(work: Work, decoded_together: int) -> Memory:
         reference=4 * count * max((part.models for part in work.training), default=0) / GB,
         activations=4 * tokens * model.layers * layer_values(model) / GB,
         logits=trains * 12 * tokens * model.vocabulary / GB,
-        cache=4 * together * (longest(work.draws) + PROMPT_TOKENS) * model.kv_values / GB,
-        base=INTERPRETER_GB,
+        cache=4 * together * length * model.kv_values / GB,
+        base=_process(work) + work.documents * DOCUMENT_GB,
     )
+
+
+def _process(work: Work) -> float:
+    if work.documents:
+        return PRETRAINING_GB
+    return TRAINING_GB if work.training else SAMPLING_GB
 
 
 def largest_micro(work: Work, place: Place) -> int:

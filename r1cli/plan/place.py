@@ -77,8 +77,8 @@ class Place:
 
 # The profiles' own places; r1.toml and the options of `r1 plan` change them.
 PLACES = {
-    "smoke": Place(device=DEVICES["cpu"]),
-    "tiny": Place(device=DEVICES["cpu"]),
+    "smoke": Place(device=DEVICES["cpu"], train_use=0.5, sample_use=0.25),
+    "tiny": Place(device=DEVICES["cpu"], train_use=0.5, sample_use=0.25),
     "1gpu-0.5b": Place(device=DEVICES["rtx4090"], zero=0),
     "8gpu-7b": Place(device=DEVICES["h100"], gpus_per_node=8),
     "cluster-32b": Place(device=DEVICES["h100"], nodes=4, gpus_per_node=8, sequence_parallel=2, mean_share=0.2),

@@ -4,19 +4,23 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from r1cli.plan.models import Model, model_of
-from stages.contract.params import RL, SFT, Params, Sampling
+from stages.contract.params import RL, SFT, Params, Pretrain, Sampling
 
 PROMPT_TOKENS = 200  # RECIPE: the paper's prompts have 122 to 420 tokens on average, by domain
+EMBEDDED_PROMPT_TOKENS = 60  # those of the embedded world
+CHUNK = 256  # prompts that stages/assembly/rows.py hands to an engine together
 TEST_PROBLEMS = 1000  # where `evaluate.problems` is 0 (all), before the task pool is built
 
 
 @dataclass(frozen=True, kw_only=True)
 class Draws:
-    """`rounds` times `sequences` answers of at most `cap` tokens each; a round ends with its longest."""
+    """`rounds` times `sequences` answers of at most `cap` tokens each; a round ends with its longest. A stage asks its
+    engine for `call` of them at once (0: all)."""
 
     rounds: float
     sequences: int
     cap: int
+    call: int = 0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -45,6 +49,7 @@ class Work:
     draws: tuple[Draws, ...] = ()
     training: tuple[Training, ...] = ()
     rows: float = 0.0
+    documents: int = 0  # of a corpus that is held in memory
 
 
 def all_work(params: Params) -> list[Work]:
@@ -65,7 +70,7 @@ def _teacher(params: Params, name: str) -> Work | None:
     model = model_of(params.base)
     if name == "base":
         pretrain = params.base.pretrain
-        return _pretraining(name, "base", model, pretrain.steps, pretrain.tokens_per_step) if pretrain else None
+        return _pretraining(params, name, "base", model, pretrain) if pretrain else None
     if name in ("zero", "grpo", "align"):
         section = getattr(params, name)
         assert isinstance(section, RL)
@@ -104,10 +109,7 @@ def _student(params: Params, item: str) -> list[Work]:
     model = model_of(student.base)
     found = []
     if student.base.pretrain:
-        pretrain = student.base.pretrain
-        found.append(
-            _pretraining(f"student@{item}", f"students.{item}.base", model, pretrain.steps, pretrain.tokens_per_step)
-        )
+        found.append(_pretraining(params, f"student@{item}", f"students.{item}.base", model, student.base.pretrain))
     section = f"students.{item}.distill"
     found.append(fine_tuning(f"distill@{item}", section, student.distill, model, _rejection_rows(params)))
     # The paper's control is run for the students that `evaluate` asks for.
@@ -165,14 +167,18 @@ def fine_tuning(stage: str, section: str, sft: SFT, model: Model, rows: float) -
     return Work(stage=stage, section=section, model=model, training=(training,))
 
 
-def _pretraining(stage: str, section: str, model: Model, steps: int, tokens: int) -> Work:
-    training = Training(sequences=steps, batch=1, cap=tokens, micro_tokens=tokens, whole=True)
-    return Work(stage=stage, section=section, model=model, training=(training,))
+def _pretraining(params: Params, stage: str, section: str, model: Model, pretrain: Pretrain) -> Work:
+    tokens = pretrain.tokens_per_step
+    training = Training(sequences=pretrain.steps, batch=1, cap=tokens, micro_tokens=tokens, whole=True)
+    documents = params.world.documents if params.world else 0
+    return Work(stage=stage, section=section, model=model, training=(training,), documents=documents)
 
 
 def _sampled(prompts: int, sampling: Sampling, draws: int | None = None) -> tuple[Draws, ...]:
-    count = prompts * (sampling.draws if draws is None else draws)
-    return (Draws(rounds=1, sequences=count, cap=sampling.max_new_tokens),) if count else ()
+    each = sampling.draws if draws is None else draws
+    count = prompts * each
+    call = CHUNK * each
+    return (Draws(rounds=1, sequences=count, cap=sampling.max_new_tokens, call=call),) if count else ()
 
 
 def _rejection_rows(params: Params) -> float:

@@ -8,7 +8,7 @@ import pytest
 from r1cli import params_file
 from r1cli.plan.checks import check, nearest_multiple
 from r1cli.plan.cost import cost, forward, token_s
-from r1cli.plan.memory import INTERPRETER_GB, layer_values, memory
+from r1cli.plan.memory import PRETRAINING_GB, layer_values, memory
 from r1cli.plan.models import KNOWN, Model, model_of
 from r1cli.plan.place import DEVICES, PLACES, Device, Place
 from r1cli.plan.plan import plans
@@ -202,8 +202,16 @@ def test_nearest_multiple_is_never_nothing() -> None:
     assert [nearest_multiple(value, 16) for value in (1, 8, 23, 24, 2500)] == [16, 16, 16, 32, 2496]
 
 
-# Peak resident GB of single stages of the tiny profile, as run records have it (docs/decisions/0008).
-MEASURED: dict[str, float] = {}
+# Peak resident GB of the tiny profile's stages, as run records have it. The constants were fitted to the first three.
+MEASURED = {
+    "base": 1.355,
+    "cold_start": 0.581,
+    "zero": 0.744,
+    "student@small": 1.309,
+    "cold_sft": 0.640,
+    "grpo": 0.722,
+    "rejection": 0.691,
+}
 
 
 @pytest.mark.parametrize("stage", MEASURED)
@@ -213,7 +221,7 @@ def test_memory_of_the_tiny_profile_is_what_was_measured(stage: str) -> None:
 
 
 def test_a_process_is_not_smaller_than_its_interpreter() -> None:
-    assert all(plan.memory.peak > INTERPRETER_GB for plan in plans(profile("smoke"), PLACES["smoke"]))
+    assert all(plan.memory.peak > PRETRAINING_GB for plan in plans(profile("smoke"), PLACES["smoke"]))
 
 
 def test_devices_are_known_by_their_names() -> None:
