@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-trl slow fuzz chaos check bench code-lock
+.PHONY: demo test test-trl test-slurm slow fuzz chaos check bench code-lock
 
 demo: .venv/core
 	$(BIN)/r1 demo
@@ -14,6 +14,10 @@ test: .venv/dev
 # TRL pins packages of its own, so it has an environment of its own.
 test-trl: .venv-trl/done
 	.venv-trl/bin/python -m pytest -m trl tests/trl
+
+# On a Slurm of two nodes that the tests start themselves; skipped where it isn't installed (CONTRIBUTING.md).
+test-slurm: .venv/dev
+	$(BIN)/python -m pytest -m slurm -rs tests/slurm
 
 slow: .venv/dev
 	$(BIN)/python -m pytest -m slow

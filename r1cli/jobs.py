@@ -19,8 +19,9 @@ def scripts(project: Project, names: Sequence[str], on: str) -> Iterator[tuple[s
 
     Where a stage's inputs are yet to be made, so is its fingerprint, and the text says why there is none.
     """
+    stages = {stage.name: stage for stage in pipeline.load(project.root).stages}
     for name in names:
-        executor = places.chosen(project, pipeline.load(project.root).match(name)[0], on)
+        executor = places.chosen(project, stages[name], on)
         if not executor.outlives:
             continue
         try:

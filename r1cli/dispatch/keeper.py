@@ -10,12 +10,14 @@ queue again; not so where Slurm has ended the job itself, as after `scancel`.
 import argparse
 import contextlib
 import json
+import math
 import os
 import resource
 import signal
 import socket
 import subprocess
 import sys
+import time
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
@@ -25,10 +27,11 @@ from r1cli import workfolder
 from r1cli.dispatch import lease
 from r1cli.dispatch.job import State
 from r1cli.dispatch.local import end_with_parent
+from stages.contract.stopping import SAME_S, SIGNALS
 
 HELD = 75  # exit code: another job works in this folder (EX_TEMPFAIL)
 LOST = 76  # exit code: another job has taken this folder over
-_SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
+_POLL_S = 0.2
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -76,8 +79,9 @@ def main(arguments: list[str]) -> int:
         return LOST  # the end is another attempt's to say
     # Slurm may have told the stage alone.
     stopped = code != 0 and bool(asked or "signal" in (workfolder.result(given.work) or {}))
-    peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6
-    _say_end(given.work, job, End(exit_code=code, stopped=stopped, max_rss_mb=round(peak, 1)))
+    peak = round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6, 1)
+    here = command[0] != "srun"  # whose processes are no children of ours
+    _say_end(given.work, job, End(exit_code=code, stopped=stopped, max_rss_mb=peak if here else None))
     # The lease is given back, so the next attempt may begin at once.
     if stopped and attempt < given.requeues and _running(job):
         subprocess.run(["scontrol", "requeue", job])
@@ -85,15 +89,13 @@ def main(arguments: list[str]) -> int:
 
 
 def _hold_and_run(work: Path, command: list[str], holder: lease.Holder, asked: list[int], *, lease_s: float) -> int:
-    """The command's exit code (below 0: the signal that ended it), or LOST. Signals to this process are handed on and
-    noted in `asked`."""
+    """The command's exit code (below 0: the signal that ended it), or LOST. Signals to this process are noted in `asked`
+    and handed on."""
     started: list[subprocess.Popen[bytes]] = []
     overtaken: list[bool] = []
 
     def hear(number: int, frame: FrameType | None) -> None:
         asked.append(number)
-        for child in started:
-            child.send_signal(number)
 
     def lost() -> None:
         overtaken.append(True)
@@ -101,7 +103,7 @@ def _hold_and_run(work: Path, command: list[str], holder: lease.Holder, asked: l
             with contextlib.suppress(ProcessLookupError):
                 os.killpg(child.pid, signal.SIGKILL)
 
-    for number in _SIGNALS:
+    for number in SIGNALS:
         signal.signal(number, hear)
     with lease.held(work / "lease", holder, lost=lost, ttl_s=lease_s):
         if overtaken or asked:
@@ -114,8 +116,24 @@ def _hold_and_run(work: Path, command: list[str], holder: lease.Holder, asked: l
         started.append(child)
         if overtaken:
             lost()
-        code = child.wait()
+        code = _wait(child, work, asked)
     return LOST if overtaken else code
+
+
+def _wait(child: "subprocess.Popen[bytes]", work: Path, asked: list[int]) -> int:
+    """The child's exit code. A wish to stop is handed on, unless the scheduler has told the child too: told twice, it
+    would end without saving its step."""
+    hand_on_at = math.inf
+    while True:
+        try:
+            return child.wait(_POLL_S)
+        except subprocess.TimeoutExpired:
+            if asked and hand_on_at == math.inf:
+                hand_on_at = time.monotonic() + SAME_S
+            if time.monotonic() >= hand_on_at:
+                if "signal" not in (workfolder.result(work) or {}):
+                    child.send_signal(asked[0])
+                return child.wait()
 
 
 def _running(job: str) -> bool:

@@ -8,7 +8,8 @@ from pathlib import Path
 _POLL_S = 0.5
 # Whose end came first, as `srun --label` and srun's own message have it.
 _FIRST_TO_FAIL = re.compile(r"srun: error: \S+: task (\d+):")
-_SCHEDULERS = ("srun: ", "slurmstepd: ", "scancel: ")
+_SCHEDULERS = ("srun: ", "slurmstepd", "scancel: ")
+_TORCHRUNS_REPORT = "failed (exitcode: "  # what follows is torchrun's own traceback
 
 
 def tail(path: Path, *, follow: bool, ended: Callable[[], bool]) -> Iterator[str]:
@@ -44,4 +45,5 @@ def last_words(log: str, count: int) -> list[str]:
     first = _FIRST_TO_FAIL.search(log)
     own = [line for line in lines if re.match(rf"\s*{first[1]}: ", line)] if first else []
     said = own or [line for line in lines if not line.startswith(_SCHEDULERS)] or lines
-    return said[-count:]
+    reported = next((place for place, line in enumerate(said) if _TORCHRUNS_REPORT in line), len(said))
+    return said[: reported + 1][-count:]

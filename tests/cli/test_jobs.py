@@ -178,3 +178,5 @@ def test_the_words_of_the_node_that_failed_first() -> None:
     assert last_words(log, 2) == ["1: step 1", "1: no memory"]
     assert last_words("one\ntwo\nslurmstepd: error: killed\n", 1) == ["two"]
     assert last_words("srun: only this", 3) == ["srun: only this"]
+    torchrun = "1: no memory\n1: E1125 api.py:1002] failed (exitcode: 7) local_rank: 0\n1: Traceback\n1:   much more\n"
+    assert last_words(torchrun + "srun: error: n2: task 1: Exited with exit code 1", 2)[0] == "1: no memory"
