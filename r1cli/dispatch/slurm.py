@@ -178,7 +178,7 @@ class SlurmExecutor:
         if not word:
             return self._remembered(job)
         if word in _PENDING:
-            return State(phase="pending", reason=reason)
+            return State(phase="pending", reason="" if reason == "None" else reason)
         if word not in _ENDED:
             return State(phase="running")
         shown = _ask(["scontrol", "show", "job", "--oneliner", job])
