@@ -20,7 +20,7 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     # The refiner knows the world's own words only: a thought that is still mixed after it is not readable.
     filters = [
         incorrect,
-        bad_format,
+        bad_format(params.rollout.template),
         mixed_language(min_consistency=1.0),
         repetition(max_share=settings.max_repetition),
     ]

@@ -30,7 +30,7 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     settings = params.rejection
     filters = [
         incorrect,
-        bad_format,
+        bad_format(params.rollout.template),
         mixed_language(min_consistency=settings.min_language),
         code_block,
         long_paragraph(max_characters=settings.max_paragraph),

@@ -9,6 +9,7 @@ from stages.contract.params import Reward
 from stages.contract.task import Task
 from stages.rewards.altered import altered
 from stages.rewards.expressions import run_tests
+from stages.rewards.batch import Graders
 from stages.rewards.formatting import format_reward
 from stages.rewards.language import consistency, count_words, dominant
 from stages.rewards.scorer import Grade, grade, refused, scorer
@@ -176,14 +177,18 @@ def _answer(text: str) -> str:
     ],
 )
 def test_a_reward_is_its_weighed_parts(task: Task, text: str, finished: bool, length: int, reward: float) -> None:
-    score = scorer(WEIGHTS, lambda tasks, texts: [None if t.kind == "reasoning" else 0.8 for t in tasks])
+    score = scorer(
+        WEIGHTS,
+        lambda tasks, texts: [None if t.kind == "reasoning" else 0.8 for t in tasks],
+        graded=Graders(0).grade_all,
+    )
     (scored,) = score([task], [text], [finished], [length], 100)
     assert scored.reward == pytest.approx(reward)
     assert scored.preference == (None if task.kind == "reasoning" else 0.8)
 
 
 def test_without_a_judge_general_prompts_earn_form_and_language_only() -> None:
-    (scored,) = scorer(WEIGHTS)([_task("helpful")], [_answer("4")], [True], [10], 100)
+    (scored,) = scorer(WEIGHTS, graded=Graders(0).grade_all)([_task("helpful")], [_answer("4")], [True], [10], 100)
     assert scored.reward == pytest.approx(0.5) and scored.preference is None
 
 
