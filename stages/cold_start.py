@@ -15,7 +15,7 @@ from stages.tasks.traces import response, translated
 
 
 def main(params: Params, paths: Paths, report: Reporter) -> None:
-    assert params.cold_start is not None
+    assert params.cold_start is not None and params.rollout is not None
     settings = params.cold_start
     # The refiner knows the world's own words only: a thought that is still mixed after it is not readable.
     filters = [

@@ -14,6 +14,7 @@ from stages.contract.params import Evaluate, Params
 from stages.contract.schemas import SCORES, TASKS
 from stages.contract.tables import read_table, write_table
 from stages.contract.task import tasks_of
+from stages.contract.transcript import Template
 from stages.evals.summary import headline
 from stages.rewards.scorer import refused
 from stages.tasks.general import REFUSALS
@@ -35,20 +36,23 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     )
     preferences = reward_judge(paths.data, model)([d.task for d in drawn], [d.text for d in drawn])
     checkpoint = digest(model.folder)
-    rows = [_row(paths.item, d, p, params, settings, checkpoint) for d, p in zip(drawn, preferences, strict=True)]
+    rows = [
+        _row(paths.item, d, p, settings, checkpoint, params.seed, model.codec.template)
+        for d, p in zip(drawn, preferences, strict=True)
+    ]
     scores = pl.DataFrame(rows, schema=SCORES.schema)
     write_table(scores, paths.out / "scores.parquet", SCORES)
     paths.write_metrics(headline(scores))
 
 
 def _row(
-    name: str, draw: Draw, preference: float | None, params: Params, settings: Evaluate, checkpoint: str
+    name: str, draw: Draw, preference: float | None, settings: Evaluate, checkpoint: str, seed: int, template: Template
 ) -> dict[str, object]:
     grades = draw.grade
     row: dict[str, object] = {
         "r1_parents": [draw.task.id],
         "r1_op": "verify",
-        "r1_gen": generated(draw, settings.sampling, checkpoint=checkpoint, seed=params.seed),
+        "r1_gen": generated(draw, settings.sampling, checkpoint=checkpoint, seed=seed),
         "model": name,
         "task_id": draw.task.id,
         "kind": draw.task.kind,
@@ -65,7 +69,7 @@ def _row(
         "language_consistency": grades.language,
         "num_tokens": len(draw.completion.tokens),
         "truncated": not draw.completion.finished,
-        "refused": refused(draw.text, REFUSALS, params.rollout.template),
+        "refused": refused(draw.text, REFUSALS, template),
         "preference": preference,
     }
     return {"r1_id": SCORES.row_id(row), **row}

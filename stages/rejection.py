@@ -26,7 +26,7 @@ QUALITY = 0.7  # share of the general rows that are as the guideline wants them
 
 
 def main(params: Params, paths: Paths, report: Reporter) -> None:
-    assert params.rejection is not None
+    assert params.rejection is not None and params.rollout is not None
     settings = params.rejection
     filters = [
         incorrect,

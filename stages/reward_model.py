@@ -45,7 +45,13 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     )
 
     checkpoint = digest(model.folder)
-    pairs = judged_pairs([d for d in drawn if d.task.kind == "helpful"], params, settings, checkpoint)
+    pairs = judged_pairs(
+        [d for d in drawn if d.task.kind == "helpful"],
+        settings,
+        checkpoint,
+        seed=params.seed,
+        template=model.codec.template,
+    )
     pairs = then(pairs, forget(pairs.kept, settings.forget))
     write_table(pairs.kept, paths.out / "pairs.parquet", PAIRS)
     write_table(pairs.rejected, paths.out / "pairs_rejected.parquet", PAIRS.rejected())
@@ -127,9 +133,8 @@ def _scalar(model: Model) -> RewardModel:
     return RewardModel(load_decoder(model.folder, labels=1), pad_id=model.codec.pad_id, team=model.team)
 
 
-def judged_pairs(drawn: list[Draw], params: Params, settings: Settings, checkpoint: str) -> Curated:
+def judged_pairs(drawn: list[Draw], settings: Settings, checkpoint: str, *, seed: int, template: Template) -> Curated:
     """Pairs of a prompt's distinct answers, judged; those without a clear margin are rejected."""
-    seed, template = params.seed, params.rollout.template
     rng, prompts = random.Random(f"{seed} judge"), by_question()
     rows, reasons = [], []
     for a, b in _pairs(drawn, template):

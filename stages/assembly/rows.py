@@ -200,7 +200,7 @@ def sampled_examples(
         checkpoint=digest(model.folder),
         seed=params.seed,
         op="refine" if refine else "generate",
-        template=params.rollout.template,
+        template=model.codec.template,
     )
     curated = curated_examples(
         rows,

@@ -83,7 +83,7 @@ def reinforce(
     def used(step: int, samples: Sequence[Sample]) -> None:
         ledger.record(step, ledger_entries(rows_of(step, samples), samples, updates_before(step, settings)))
 
-    graders = Graders(processes_for([*tasks, *problems]), template=params.rollout.template)
+    graders = Graders(processes_for([*tasks, *problems]), template=model.codec.template)
     parts = Parts(
         policy=model.policy,
         engine=model.engine,

@@ -83,8 +83,10 @@ def _accuracy(task: Task, response: str, *, finished: bool, template: Template) 
         return ("correct", "correct", result.program) if result.passed else ("wrong", "wrong", result.program)
     if not task.answer.strip():
         return "unknown", "unknown:unparsable_gold", None
-    judged = judge(task.answer, found.answer)
     answer = read(found.answer).text or None
+    if _OPERATORS.search(found.answer) and not _OPERATORS.search(task.answer):
+        return "wrong", "unevaluated", answer
+    judged = judge(task.answer, found.answer)
     if judged.status == "unknown":
         return "unknown", f"unknown:{judged.reason}", answer
     if judged and read(task.answer).kind == "number" and not evaluated(found.answer):
@@ -94,6 +96,10 @@ def _accuracy(task: Task, response: str, *, finished: bool, template: Template) 
 
 _EQUATION = re.compile(r"^\s*\$?\s*[A-Za-z]\w*\s*=")
 _SCIENTIFIC = re.compile(r"(?:\\times|\\cdot|[*×·x])\s*10\s*\^\s*\{?\s*[-+]?[0-9]+\s*\}?")
+_D = r"\{ *(?:d|\\mathrm *\{ *d *\}|\\partial)"
+_OPERATORS = re.compile(
+    rf"\\(?:sum|prod|i*o?int|lim)(?![A-Za-z])|[∑∏∫]|\\[dtc]?frac *{_D} *(?:\^ *\{{?[0-9]+\}}?)? *\}} *{_D} *[A-Za-z]"
+)
 _OPERATION = re.compile(r"[0-9)}\]]\s*(?:[-+*×·^]|\\times|\\cdot|\\div|÷|!)")
 
 

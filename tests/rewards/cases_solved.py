@@ -158,6 +158,113 @@ x^2=4 !~ 0=0
 \prod_{k=1}^{1000000} (x+k) !~ x
 \sum_{k=1}^{\infty} (-1)^k !~ -\frac12
 \sum_{k=1}^{\infty} k !~ -\frac1{12}
+# sums, a second time
+\sum\limits_{n=1}^{\infty}\frac{1}{n(n+1)} ~~ 1
+\displaystyle\sum_{n=0}^{\infty}\frac{(-1)^n}{2n+1} ~~ \frac{\pi}{4}
+\sum_{n=0}^{\infty}\frac{1}{n!} ~~ e
+\sum_{n=0}^{\infty}\frac{x^n}{n!} ~~ e^x
+\sum_{n=0}^{\infty} x^n ~~ \frac{1}{1-x}
+\sum_{n=0}^{\infty} x^n !~ \frac{1}{1+x}
+2\sum_{k=1}^{n} k ~~ n^2+n
+\sum_{k=1}^{n} (2k-1) ~~ n^2
+\sum_{k=1}^{n} 1 ~~ n
+\sum_{k=1}^{2024} k ~~ 2049300
+\sum_{k=1}^{2024} k !~ 2049301
+\sum_{k=1}^{2024} \frac{1}{k(k+1)} ~~ \frac{2024}{2025}
+\sum_{k=1}^{n} k^3 ~~ \left(\frac{n(n+1)}{2}\right)^2
+\sum_{k=1}^{n} k^3 !~ \frac{n(n+1)}{2}
+\sum_{k=0}^{n}\binom{n}{k}^2 ~~ \binom{2n}{n}
+\sum_{k=1}^{n} \frac1k ~~ \sum_{j=1}^{n} \frac1j
+\sum_{k=1}^{n} \frac1k !~ \ln n
+\sum_{k=1}^{\infty} \frac1k !~ 100
+\frac{1}{2}\sum_{i=1}^{4} i^2 ~~ 15
+\sum_{i=1}^{3}\sum_{j=1}^{3} ij ~~ 36
+\sum_{i=1}^{3}\sum_{j=1}^{i} 1 ~~ 6
+∑_{k=1}^{4} k ~~ 10
+\prod_{p=2}^{\infty}\left(1-\frac{1}{p^2}\right) ~~ \frac12
+\prod_{k=1}^{10} \frac{k+1}{k} ~~ 11
+\prod_{k=1}^{2024} \frac{k+1}{k} ~~ 2025
+# calculus, a second time
+\int_{0}^{1}\ln x\,dx ~~ -1
+\int_0^{\frac{\pi}{2}}\cos\theta\,d\theta ~~ 1
+\int_0^{2\pi}\frac{dx}{2+\cos x} ~~ \frac{2\pi}{\sqrt3}
+\int_0^{2\pi}\frac{1}{2+\cos x}\,dx !~ 0
+\int_{-1}^{1}\sqrt{1-x^2}\,dx ~~ \frac{\pi}{2}
+\int_{-1}^{1}\frac{1}{x}\,dx !~ 0
+\int_{-1}^{1}\frac{1}{x^2}\,dx !~ -2
+\int_0^2 |x-1|\,dx ~~ 1
+\pi\int_0^1 x^4\,dx ~~ \frac{\pi}{5}
+\int_0^1 (x^2+1)\,dx ~~ \frac43
+\int_0^1 x^2+1\,dx ~~ \frac43
+\int_0^1 x\,\mathrm{d}x ~~ \frac12
+\int_a^b x\,dx ~~ \frac{b^2-a^2}{2}
+\int_a^b x\,dx !~ \frac{a^2-b^2}{2}
+\int_0^x \cos t\,dt ~~ \sin x
+\int_0^x \cos t\,dt !~ \sin t
+1+\int_0^1 e^x\,dx ~~ e
+\frac{d}{dx}\int_0^x e^{t}\,dt ~~ e^x
+\frac{d}{dx}\left[\frac{x}{x+1}\right] ~~ \frac{1}{(x+1)^2}
+\frac{d}{dx} |x| !~ 1
+\lim_{x\to\infty}\left(\sqrt{x^2+x}-x\right) ~~ \frac12
+\lim_{x\to0}\frac{|x|}{x} !~ 1
+\lim_{x\to0^{+}}\frac{|x|}{x} ~~ 1
+\lim_{x\to0^{-}}\frac{|x|}{x} ~~ -1
+\lim_{n\to\infty}\frac{n!}{n^n} ~~ 0
+\lim_{x\to0}\sin\frac1x !~ 0
+\lim\limits_{x\to 1}\frac{x^3-1}{x-1} ~~ 3
+# equations, a second time
+-2 \text{ and } 2 ~~ x^2 = 4
+x_1=2, x_2=-2 ~~ x^2=4
+x\in\{-2,2\} ~~ x^2=4
+\pm2 ~~ 4=x^2
+x=\frac{-1\pm\sqrt{13}}{2} ~~ x^2+x-3=0
+x=\frac{1\pm\sqrt{13}}{2} !~ x^2+x-3=0
+3 ~~ \sqrt{x+1}=x-1
+0,3 !~ \sqrt{x+1}=x-1
+x=1, 5 ~~ |x-3|=2
+2 !~ \frac{x^2-4}{x-2}\cdot\frac{1}{x+2}=x-1
+-3 ~~ \frac{x^2-9}{x-3}=0
+3,-3 !~ \frac{x^2-9}{x-3}=0
+\frac{\pi}{6} !~ \sin x=\frac12
+x=1 ~~ x^3=1
+x=1 !~ z^3=1
+z=1 !~ z^3=1
+0 !~ x=x+1
+\{1,2\} !~ (x-1)(x-2)(x-3)=0
+\{1,2,3\} ~~ (x-1)(x-2)(x-3)=0
+x \neq 3 ~~ x-3\neq 0
+x\le -1 \text{ or } x\ge 4 ~~ x^2-3x-4\ge0
+(-\infty,-1]\cup[4,\infty) ~~ x^2-3x-4\ge0
+[-1,4] !~ x^2-3x-4\ge0
+(1,3] ~~ \frac{x-3}{x-1}\le0
+[1,3] !~ \frac{x-3}{x-1}\le0
+\text{no real solution} ~~ x^2<-1
+# hostile, a second time
+\sum_{k=1}^{n}\sum_{j=1}^{n}\sum_{i=1}^{n}\sum_{h=1}^{n} hijk !~ 5
+\int_0^1\int_0^1\int_0^1\int_0^1 xyzw\,dx\,dy\,dz\,dw !~ 5
+\int_0^1 5 !~ 5
+\int_{#1}^{2} x dx !~ 5
+\sum_{k=1}^{k} k !~ 5
+\sum_{x=1}^{x} x^x !~ 5
+\lim_{x\to x} x !~ 5
+\frac{d}{d5} 5 !~ 5
+\frac{d^{0}}{dx^{0}} 5x !~ 5
+\int_{\int_0^1 x dx}^{\int_0^1 x dx} x dx !~ 5
+\sum_{k=1}^{3.5} k !~ 6
+\sum_{k=1}^{\infty} 0.5^{k^{k}} !~ 5
+\prod_{k=1}^{\infty} k !~ 5
+\sum_{k=1}^{\infty} 2^k !~ -2
+\sum_{k=0}^{\infty} (-2)^k !~ \frac13
+\sum_{k=1}^{\infty} (-1)^k k !~ -\frac14
+\sum_{k=1}^{\infty} \sin k !~ \frac12\cot\frac12
+\sum_{k=-\infty}^{\infty} k !~ 0
+\int_{-\infty}^{\infty} x\,dx !~ 0
+x^8-x^7+x^6-x^5+3=0 !~ 5
+(x-1)^{40}=0 !~ 5
+\frac{1}{x}=0 !~ 0
+0 !~ \frac{1}{x}=0
+1 !~ x^{40}=1
+5 !~ x^x=27
 """
 
 
