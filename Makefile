@@ -1,7 +1,7 @@
 # Two commands: `make demo` and `make test`. Everything is installed into .venv, from constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
-FUZZ ?= 3000# examples of each kind
+FUZZ ?= 10000# examples of each kind
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test test-trl slow fuzz chaos check bench code-lock

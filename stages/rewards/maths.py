@@ -3,7 +3,7 @@ r"""The mathematics verifier: does a response's final answer equal the gold answ
 `grade` is the door. It extracts the final answer (`extraction`) and climbs a ladder, cheapest rung first: literal
 numbers and words (`plain`), then a parser of its own (`lexer`, `grammar`) and typed comparators (`compare`, `sets`)
 over exact arithmetic and machine floats (`exact`, `sampling`), then, in a process that can be killed (`pool`,
-`worker`), values of high precision (`precise`). Nothing in an answer is ever evaluated as code.
+`worker`), values of high precision (`precise`) and what sympy works out (`symbolic`). Nothing in an answer is ever evaluated as code.
 
 What counts as equal: the same value (1/2, 0.5, 50%), the same expression (up to identities), the same set, tuple,
 interval, matrix, relation, word or choice. A decimal equals what it is exactly: 0.33 is not 1/3 and 3.14 is not pi,
