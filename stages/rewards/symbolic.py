@@ -69,6 +69,7 @@ def worked_out(node: Node) -> Node:
         UnsolvedError: one of them is not worked out.
 
     >>> from stages.rewards.grammar import parse
+    >>> from stages.rewards.tree import key
     >>> key(worked_out(parse(r"\sum_{k=0}^\infty 2^{-k}"))), key(worked_out(parse(r"\lim_{x\to0}\frac{\sin x}{x}")))
     ('2/1', '1/1')
     """
@@ -146,6 +147,7 @@ def solutions(relation: Node) -> Sequence[Node]:
         UnsolvedError: it can't be solved completely.
 
     >>> from stages.rewards.grammar import parse
+    >>> from stages.rewards.tree import key
     >>> [key(found) for found in solutions(parse("x^2=4"))], [found.name for found in solutions(parse("x^2<4"))]
     (['set:(-2/1;2/1)'], ['()'])
     """
