@@ -110,7 +110,7 @@ class EmbeddedEngine(Generic[C]):
             length_B[active[ends]] = t + 1
             if tell:
                 for row in active[ends].tolist():
-                    tell(row, self._completion(tokens_BT[row, : t + 1], logps_BT[row, : t + 1]))
+                    tell(row, self._completion(tokens_BT[row, : t + 1].tolist(), logps_BT[row, : t + 1].tolist()))
             alive = alive & ~ends
             left = int(alive.sum())
             if left == 0 or t + 1 == max_new:
@@ -124,7 +124,7 @@ class EmbeddedEngine(Generic[C]):
             position = position + 1
         found = [
             self._completion(tokens[:n], logps[:n])
-            for tokens, logps, n in zip(tokens_BT, logps_BT, length_B.tolist(), strict=True)
+            for tokens, logps, n in zip(tokens_BT.tolist(), logps_BT.tolist(), length_B.tolist(), strict=True)
         ]
         if tell:
             for row, completion in enumerate(found):
@@ -132,9 +132,8 @@ class EmbeddedEngine(Generic[C]):
                     tell(row, completion)
         return found
 
-    def _completion(self, tokens_T: Tensor, logps_T: Tensor) -> Completion:
-        tokens: list[int] = tokens_T.tolist()
-        return Completion(tokens=tokens, logps=logps_T.tolist(), finished=tokens[-1] == self.end_id)
+    def _completion(self, tokens: list[int], logps: list[float]) -> Completion:
+        return Completion(tokens=tokens, logps=logps, finished=tokens[-1] == self.end_id)
 
 
 def sample(logits_BV: Tensor, uniform_B: Tensor, *, temperature: float, top_p: float) -> tuple[Tensor, Tensor]:
