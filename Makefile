@@ -1,6 +1,7 @@
 # Two commands: `make demo` and `make test`. Everything is installed into .venv, from constraints.txt.
 PYTHON ?= python3
 BIN := .venv/bin
+FUZZ ?= 10000# examples of each kind
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
 .PHONY: demo test test-trl slow fuzz chaos check bench code-lock
@@ -19,7 +20,7 @@ slow: .venv/dev
 	$(BIN)/python -m pytest -m slow
 
 fuzz: .venv/dev
-	R1_FUZZ_EXAMPLES=20000 $(BIN)/python -m pytest tests/rewards/test_fuzz.py
+	R1_FUZZ_EXAMPLES=$(FUZZ) $(BIN)/python -m pytest tests/rewards/test_fuzz.py
 
 chaos: .venv/dev
 	$(BIN)/python -m tests.chaos --instants 200
