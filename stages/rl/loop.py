@@ -81,9 +81,7 @@ class Parts:
     validate: Callable[[Callable[[Sequence[Task]], list[Sample]]], dict[str, float]] | None
     keep: Callable[[int, Sequence[Sample]], None]  # step, its samples: written to the rollouts table
     used: Callable[[int, Sequence[Sample]], None] = lambda step, samples: None  # every step, its samples: the ledger
-    begin: Callable[[Task, str, bool], None] | None = (
-        None  # told of each (task, text, finished) before `score` is asked
-    )
+    begin: Callable[[Task, str, bool], None] | None = None  # (task, text, finished): before `score` is asked for it
 
 
 def train(
