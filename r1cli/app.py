@@ -320,14 +320,16 @@ def doctor_command(
         bool, typer.Option("--torch", help="Also import torch and show its threads (takes seconds).")
     ] = False,
 ) -> None:
-    """Show what this machine has, and set DVC's cache links to what its file system can do."""
-    from r1cli import console, doctor
+    """Show what this machine has, set DVC's cache links to what its file system can do, mend what a kill left."""
+    from r1cli import console, doctor, mend
     from r1cli.project import check_tools
 
     project = _project()
     console.table(["what", "here"], [list(fact) for fact in doctor.facts(project.root, torch=torch)])
     check_tools(project)
     doctor.settle_links(project.root)
+    for done in mend.mend(project):
+        console.say(done)
 
 
 @reward_app.command("check")

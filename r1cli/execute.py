@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import cast
 
-from r1cli import code_lock, console, mend, runs
+from r1cli import code_lock, console, guard, mend, runs
 from r1cli.claims import Claim
 from r1cli.dispatch.executor import Executor
 from r1cli.dispatch.job import Handle, JobSpec, State
@@ -47,6 +47,8 @@ def run_stage(project: Project, name: str, *, executor: Executor, parent: Callab
     params = parse(values)
     _check_code(project, inputs.stage.module)
     mend.remember_lock(project)
+    if "DVC_STAGE" in os.environ:
+        guard.start(project, started_by)
     mark = fingerprint(inputs, values)
     work = project.work / name / mark
     with locked(work, name) as descriptor:

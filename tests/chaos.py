@@ -173,7 +173,7 @@ class Chaos:
 
 def processes(folder: Path) -> dict[str, list[int]]:
     """The pipeline's processes in a folder, by role."""
-    found: dict[str, list[int]] = {"r1": [], "dvc": [], "stage": [], "worker": []}
+    found: dict[str, list[int]] = {"r1": [], "dvc": [], "stage": [], "worker": [], "guard": []}
     for entry in Path("/proc").glob("[0-9]*"):
         try:
             words = (entry / "cmdline").read_bytes().decode(errors="replace").split("\0")
@@ -182,7 +182,9 @@ def processes(folder: Path) -> dict[str, list[int]]:
         except OSError:
             continue
         pid = int(entry.name)
-        if any(word.startswith("stages.") for word in words):
+        if "r1cli.guard" in words:
+            found["guard"].append(pid)
+        elif any(word.startswith("stages.") for word in words):
             found["worker"].append(pid)
         elif "stage" in words:
             found["stage"].append(pid)
