@@ -31,7 +31,7 @@ from r1cli import params_file, pipeline
 ROOT = Path(__file__).parents[1]
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 PHASES = {
-    "start": 3.0,
+    "start": 4.0,
     "loop": 0.5,
     "publish": 0.25,
     "record": 0.6,
@@ -179,7 +179,8 @@ class Chaos:
         self.faults = faults
         self.tally = Tally()
         self.command = "r1"
-        self.last: dict[str, Cell] = {}  # the last kill of each stage that nothing was heard of yet
+        self.last: dict[str, Cell] = {}  # by stage, the last kill that no attempt has come after yet
+        self.new: dict[str, Cell] = {}  # such kills in the attempt that runs
         self.here: list[Cell] = []  # the cells of this pass's kills
         self.after = ""  # the target of the last kill, where the next attempt is the first after it
         self.mended = 0  # lines of the guards' log that were counted
@@ -296,7 +297,7 @@ class Chaos:
         cell = self.tally.cells.setdefault((aim.stage, phase, aim.number.name), Cell())
         cell.kills += 1
         self.here.append(cell)
-        self.last[aim.stage] = cell
+        self.new[aim.stage] = cell
         self.tally.targets[target, aim.number.name] += 1
         what = f" ({aim.fault})" if aim.fault else ""
         self.say(f"{self.tally.kills}: {aim.number.name} to {target} in {aim.stage}, {phase}{what}")
@@ -312,6 +313,10 @@ class Chaos:
                     cell.within += match[2] != match[3]
             elif (match := AGAIN.search(line)) and (cell := self.last.pop(match[1], None)):
                 cell.resumed += 1
+        for stage in BEGUN.findall(said):
+            self.last.pop(stage, None)
+        self.last.update(self.new)
+        self.new.clear()
         self.tally.mended["mended by r1 run"] += sum(said.count(text) for text in MENDED)
         if killed and code != 0:
             self.here[-1].ended += 1
