@@ -332,6 +332,33 @@ def doctor_command(
         console.say(done)
 
 
+@app.command("gc")
+def gc_command(
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show the work folders and cached files that no dvc.lock and no last run refers to; with --yes, remove them."""
+    from r1cli import console, gc, mend
+
+    project = _project()
+    for done in mend.mend(project):
+        console.say(done) if not as_json else None
+    found, stayed = gc.collect(project) if yes else (gc.plan(project), [])
+    if as_json:
+        console.as_json(gc.described(project, found, stayed, removed=yes))
+        return
+    for line in found.notes:
+        console.say(line)
+    if not found.items:
+        console.say("nothing to remove: everything is referred to")
+        return
+    console.table(["what", "why", "files", "size", "frees"], gc.cells(project, found))
+    for item in stayed:
+        console.say(f"in use meanwhile, so it stayed: {project.shown(item.path)}")
+    frees = gc.amount(sum(item.frees for item in found.items if item not in stayed))
+    console.say(f"{frees} freed" if yes else f"{frees} would be freed; nothing was changed: r1 gc --yes removes it")
+
+
 @reward_app.command("check")
 def reward_check(
     on: Annotated[

@@ -200,7 +200,12 @@ def check(outcome: Outcome, work: Path, name: str) -> None:
 
 def fingerprint(inputs: Inputs, values: Values) -> str:
     """What a result depends on, in 16 hex digits: command, params and deps' contents (its code lock is one)."""
-    whole = {"cmd": inputs.stage.cmd, "params": values, "deps": inputs.digests}
+    return fingerprint_of(inputs.stage.cmd, values, inputs.digests)
+
+
+def fingerprint_of(cmd: str, values: Mapping[str, object], digests: Mapping[str, str]) -> str:
+    """`fingerprint` of a command, the params that its stage declares, and the MD5 of each of its deps."""
+    whole = {"cmd": cmd, "params": values, "deps": digests}
     return hashlib.sha256(json.dumps(whole, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 

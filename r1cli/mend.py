@@ -56,7 +56,7 @@ def _mend_lock(project: Project) -> bool:
     path = project.root / "dvc.lock"
     if _is_whole(path):
         return False
-    with _no_dvc_writes(project.root) as alone:
+    with no_dvc_writes(project.root) as alone:
         if not alone or _is_whole(path):
             return False
         if not _kept(project).exists():
@@ -76,7 +76,7 @@ def _is_whole(path: Path) -> bool:
 
 
 @contextmanager
-def _no_dvc_writes(root: Path) -> Iterator[bool]:
+def no_dvc_writes(root: Path) -> Iterator[bool]:
     """Hold the lock that DVC holds while it writes (zc.lockfile's). Yields whether it could be had."""
     end = time.monotonic() + _WAIT_S
     path = root / ".dvc" / "tmp" / "lock"
