@@ -355,7 +355,7 @@ def gc_command(
     console.table(["what", "why", "files", "size", "frees"], gc.cells(project, found))
     for item in stayed:
         console.say(f"in use meanwhile, so it stayed: {project.shown(item.path)}")
-    frees = gc.amount(sum(item.frees for item in found.items if item not in stayed))
+    frees = console.amount(sum(item.frees for item in found.items if item not in stayed))
     console.say(f"{frees} freed" if yes else f"{frees} would be freed; nothing was changed: r1 gc --yes removes it")
 
 

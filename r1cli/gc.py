@@ -12,13 +12,13 @@ import json
 import os
 import re
 import shutil
-import subprocess
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from r1cli import execute, mend, params_file, pipeline, runs
+from r1cli import console, execute, mend, params_file, pipeline, runs
+from r1cli.git import git
 from r1cli.project import Project
 from stages.contract.errors import UserError
 
@@ -92,7 +92,11 @@ def collect(project: Project) -> tuple[Plan, list[Item]]:
 
 
 def references(project: Project) -> References:
-    """Everything that any dvc.lock or .dvc file names."""
+    """Everything that any dvc.lock or .dvc file names.
+
+    Raises:
+        UserError: one of them can't be read; without all references nothing may be removed.
+    """
     entries: set[str] = set()  # most are the same in most commits
     digests: set[str] = set()
     for name, content in _texts(project):
@@ -121,28 +125,19 @@ def described(project: Project, found: Plan, stayed: Sequence[Item], *, removed:
 def cells(project: Project, found: Plan) -> list[list[str]]:
     """For people: each work folder, and what lies in the cache together."""
     rows = [
-        [project.shown(item.path), item.why, f"{item.files:,}", amount(item.size), amount(item.frees)]
+        [project.shown(item.path), item.why, f"{item.files:,}", console.amount(item.size), console.amount(item.frees)]
         for item in found.items
         if item.kind == "work folder"
     ]
     for kind, name in (("cache file", "DVC's cache"), ("run-cache entry", "DVC's run cache")):
         items = [item for item in found.items if item.kind == kind]
         if items:
-            sizes = [amount(sum(item.size for item in items)), amount(sum(item.frees for item in items))]
+            sizes = [
+                console.amount(sum(item.size for item in items)),
+                console.amount(sum(item.frees for item in items)),
+            ]
             rows.append([name, items[0].why, f"{len(items):,}", *sizes])
     return rows
-
-
-def amount(size: int) -> str:
-    """A size in bytes as people read it.
-
-    >>> amount(0), amount(1500), amount(2_345_000_000)
-    ('0 B', '1.5 kB', '2.3 GB')
-    """
-    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
-        if size >= unit:
-            return f"{size / unit:.1f} {name}"
-    return f"{size} B"
 
 
 def _texts(project: Project) -> Iterator[tuple[str, bytes]]:
@@ -151,16 +146,16 @@ def _texts(project: Project) -> Iterator[tuple[str, bytes]]:
     for path in (*root.rglob("dvc.lock"), *root.rglob("*.dvc"), project.state / "dvc.lock"):
         if path.is_file():
             yield str(path), path.read_bytes()
-    listed = _git(root, "rev-list", "--objects", "--all", "HEAD", "--", "*dvc.lock", "*.dvc").splitlines()
+    listed = git(root, "rev-list", "--objects", "--all", "HEAD", "--", "*dvc.lock", "*.dvc").splitlines()
     blobs = {line[:40].decode(): line[41:].decode() for line in listed if line[41:].endswith((b"dvc.lock", b".dvc"))}
-    for line in _git(root, "ls-files", "--stage", "--", "*dvc.lock", "*.dvc").splitlines():
+    for line in git(root, "ls-files", "--stage", "--", "*dvc.lock", "*.dvc").splitlines():
         entry, _, name = line.decode().partition("\t")
         blobs[entry.split()[1]] = name
     yield from zip(blobs.values(), _blobs(root, list(blobs)), strict=True)
 
 
 def _blobs(root: Path, digests: Sequence[str]) -> Iterator[bytes]:
-    answer = _git(root, "cat-file", "--batch", given="\n".join(digests).encode())
+    answer = git(root, "cat-file", "--batch", given="\n".join(digests).encode())
     at = 0
     for _ in digests:
         head, _, _ = answer[at:].partition(b"\n")
@@ -168,14 +163,6 @@ def _blobs(root: Path, digests: Sequence[str]) -> Iterator[bytes]:
         size = int(head.split()[2])
         yield answer[at : at + size]
         at += size + 1
-
-
-def _git(root: Path, *arguments: str, given: bytes = b"") -> bytes:
-    done = subprocess.run(["git", *arguments], cwd=root, input=given, capture_output=True)
-    if done.returncode != 0:
-        # Without all references nothing may be removed.
-        raise UserError(f"git {arguments[0]} failed: {done.stderr.decode().strip()}", hint="git status")
-    return done.stdout
 
 
 def _fingerprint(lines: str) -> str:

@@ -26,6 +26,11 @@ class Place:
     dropped: str | None = None
 
 
+def is_whole(text: str) -> bool:
+    """Whether this is a whole row id."""
+    return len(text) == WHOLE and _ID.fullmatch(text) is not None
+
+
 def find(found: Snapshot, wanted: str) -> list[Place]:
     """The rows that an id, the beginning of one, or a filter names. A filter is an SQL condition on the columns of
     the tables: `source = 'file:gsm8k.jsonl'`, `family = 'code' AND language = 'zh'`.
@@ -59,6 +64,19 @@ def find(found: Snapshot, wanted: str) -> list[Place]:
         names = sorted({place.id for place in places})
         raise UserError(f"{wanted} begins {len(names)} row ids: {', '.join(names[:3])}", hint="give more digits")
     return places
+
+
+def one(found: Snapshot, wanted: str) -> list[Place]:
+    """The places of the one row that an id, or the beginning of one, names.
+
+    Raises:
+        UserError: it names none or several, or is no id.
+    """
+    if _ID.fullmatch(wanted) is None:
+        raise UserError(
+            f"{wanted!r} is no row id: 6 to 32 digits of 0-9 and a-f", hint="r1 impact FILTER --json   (ids)"
+        )
+    return find(found, wanted)
 
 
 _HINT = "r1 impact ROW_ID, or a filter such as: r1 impact \"source = 'file:mine.jsonl'\""

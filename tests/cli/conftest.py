@@ -78,6 +78,9 @@ def main(params, paths, report):
         os._exit(7)
     if mode == "hang":
         time.sleep(60)
+    slow = project / "slow"
+    if slow.exists() and slow.read_text() == paths.item:
+        time.sleep(4)
     if mode in ("loop", "long step"):
         stopping = paths.attempt.stopping
         with stopping.under_way():
