@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import sys
 import time
 import traceback
@@ -18,6 +19,7 @@ from r1cli.project import Project, find_project
 from stages.contract.errors import UserError
 
 FAILED = 1
+WRONG_USAGE = 2
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 app = typer.Typer(
@@ -43,7 +45,9 @@ def main(arguments: list[str] | None = None) -> None:
     """Run `r1`. What the user can mend is shown as `error:` and `hint:`, never as a traceback (but with --debug)."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        app(args=given, prog_name="r1")
+        code = app(args=given, prog_name="r1", standalone_mode=False)
+        if code:
+            raise SystemExit(code)
     except (UserError, OSError) as problem:
         if isinstance(problem, OSError) and problem.errno == errno.EPIPE:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -56,6 +60,7 @@ def main(arguments: list[str] | None = None) -> None:
         console.error(shown)
         raise SystemExit(shown.code) from None
     except Exception as problem:
+        _wrong_usage(problem)
         if "--debug" in given:
             raise
         from r1cli import console
@@ -67,6 +72,23 @@ def main(arguments: list[str] | None = None) -> None:
             )
         )
         raise SystemExit(FAILED) from None
+
+
+def _wrong_usage(problem: Exception) -> None:
+    """End, if Typer raised this about the command line itself (an option that isn't there, Ctrl-C, no command)."""
+    if type(problem).__name__ == "Abort":
+        raise SystemExit(128 + signal.SIGINT)
+    told, context = getattr(problem, "format_message", None), getattr(problem, "ctx", None)
+    if told is None:
+        return
+    if type(problem).__name__ == "NoArgsIsHelpError":
+        problem.show()  # type: ignore[attr-defined]
+    else:
+        from r1cli import console
+
+        text = str(told()).rstrip(".")
+        console.error(UserError(text[:1].lower() + text[1:], hint=f"{context.command_path if context else 'r1'} -h"))
+    raise SystemExit(WRONG_USAGE)
 
 
 def _mendable(problem: OSError) -> UserError:

@@ -171,9 +171,13 @@ def resolve_revision(root: Path, name: str) -> str:
         UserError: there is no such revision.
     """
     with _repo(root) as repo:
-        from dvc.scm import resolve_rev
+        from dvc.scm import RevError, resolve_rev
 
-        return str(resolve_rev(repo.scm, name))
+        try:
+            return str(resolve_rev(repo.scm, name or "(nothing)"))
+        except RevError as error:
+            hint = "git log --oneline   (or: dvc exp list)"
+            raise UserError(f"there is no git revision or experiment {name!r}", hint=hint) from error
 
 
 def cache_folder(root: Path) -> Path:

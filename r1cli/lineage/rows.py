@@ -48,7 +48,9 @@ def find(found: Snapshot, wanted: str) -> list[Place]:
         try:
             condition = pl.sql_expr(wanted)
         except pl.exceptions.PolarsError as error:
-            raise UserError(f"{wanted!r} is neither a row id nor a filter ({error})", hint=_HINT) from error
+            raise UserError(
+                f"{wanted!r} is neither a row id nor a filter ({_first_line(error)})", hint=_HINT
+            ) from error
     places = [
         place
         for artifact in found.artifacts.values()
@@ -82,6 +84,10 @@ def one(found: Snapshot, wanted: str) -> list[Place]:
 _HINT = "r1 impact ROW_ID, or a filter such as: r1 impact \"source = 'file:mine.jsonl'\""
 
 
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
+
+
 def _matching(found: Snapshot, artifact: Artifact, table: str, condition: "pl.Expr") -> list[Place]:
     import polars as pl
 
@@ -92,7 +98,9 @@ def _matching(found: Snapshot, artifact: Artifact, table: str, condition: "pl.Ex
     try:
         rows = frame.with_row_index("r1_row").filter(condition).select(columns).collect()
     except pl.exceptions.PolarsError as error:
-        raise UserError(f"the filter doesn't fit {artifact.folder}/{table} ({error})", hint=_HINT) from error
+        raise UserError(
+            f"the filter doesn't fit {artifact.folder}/{table} ({_first_line(error)})", hint=_HINT
+        ) from error
     return [
         Place(id=row["r1_id"], artifact=artifact.name, table=table, row=row["r1_row"], dropped=row.get("r1_drop"))
         for row in rows.iter_rows(named=True)

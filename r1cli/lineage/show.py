@@ -71,8 +71,8 @@ def _counted(count: int, what: str) -> str:
 def impact(places: Sequence[Place], result: Impact, scores: Mapping[str, Mapping[str, float]]) -> None:
     """What depends on rows, and where it is clean."""
     kept = [place for place in places if place.dropped is None]
-    times = f"{len(kept):,} times in a table and {len(places) - len(kept):,} times dropped"
-    console.say(f"{_counted(len(result.ids), 'row')}, {times}")
+    dropped = f", {len(places) - len(kept):,} dropped" if len(kept) < len(places) else ""
+    console.say(f"{_counted(len(result.ids), 'row')}: {_counted(len(kept), 'place')} in tables{dropped}")
     if not result.effects:
         console.say("nothing depends on them")
         return

@@ -1,5 +1,6 @@
 """A state of the pipeline's outs: the working tree's, or another revision's out of DVC's cache."""
 
+import difflib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -169,8 +170,11 @@ def checkpoint(found: Snapshot, target: str) -> Checkpoint:
         or (len(wanted) >= 6 and one.weights.startswith(wanted))
     ]
     if not chosen:
+        names = [one.artifact.name if len(one.artifact.manifest.checkpoints) == 1 else one.path for one in known]
+        near = difflib.get_close_matches(wanted, names, n=1)
         raise UserError(
-            f"no checkpoint is called {target!r} (there are: {', '.join(one.artifact.name for one in known)})",
+            f"no checkpoint is called {target!r}"
+            + (f" (did you mean {near[0]}?)" if near else f" (there are: {', '.join(names)})"),
             hint="r1 run all" if not known else f"r1 lineage {known[-1].artifact.name}",
         )
     if len(chosen) > 1:

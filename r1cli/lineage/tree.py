@@ -121,4 +121,7 @@ def summary(artifact: Artifact) -> str:
 
 
 def params_line(artifact: Artifact) -> str:
-    return " · ".join(f"{key} {value}" for key, value in flat(artifact.manifest.params))
+    """An artifact's params; those of its own section by their names alone, those that are empty left out."""
+    own = f"{artifact.manifest.stage}."
+    listed = [(key.removeprefix(own), value) for key, value in flat(artifact.manifest.params)]
+    return " · ".join(f"{key} {value}" for key, value in listed if value not in ("", [], {}))

@@ -307,9 +307,8 @@ def _check_ledger(root: Path, found: Snapshot, artifact: Artifact, name: str, he
         yield Fault(level="ledgers", where=where, what=f"step {step}: its entries are not those that were recorded")
     end = str(again["chain"][-1]) if len(again) else ""
     if (len(ledger), ledger["step"].n_unique(), end) != (head.entries, head.steps, head.head):
-        what = (
-            f"has {len(ledger)} entries and ends with {end[:8]}, its manifest says {head.entries} and {head.head[:8]}"
-        )
+        now = f"{len(ledger)} entries of {ledger['step'].n_unique()} steps, ending with {end[:8]}"
+        what = f"has {now}; its manifest says {head.entries} of {head.steps}, ending with {head.head[:8]}"
         yield Fault(level="ledgers", where=where, what=what)
     ids: list[str] = []
     if head.table:
