@@ -30,16 +30,12 @@ from r1cli import params_file, pipeline
 
 ROOT = Path(__file__).parents[1]
 SIGNALS = (signal.SIGKILL, signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
-PHASES = {
-    "start": 4.0,
-    "loop": 0.5,
-    "publish": 0.25,
-    "record": 0.6,
-}  # and how long after its begin a kill comes at most
+# How long after a phase's begin a kill comes at most, and how many come in one pass.
+PHASES = {"start": 4.0, "loop": 0.5, "publish": 0.25, "record": 0.6}
+KILLS = {"start": 2, "loop": 6, "publish": 2, "record": 2}
+SHORT = {"prompts": 2, "report": 2, "evaluate": 4}  # kills within their loops
 TARGETS = ("r1", "dvc", "stage", "worker", "group", "everything")
 FAULTS = ("broken state", "work folder removed", "disk full", "cache read-only")
-SHORT = {"prompts": 1, "report": 1, "evaluate": 2}  # kills within their loops in one pass; others: LOOPS
-LOOPS = 3
 RESUMED = re.compile(r"^(\S+): resumed (?:at step|with) (\d+) of (\d+).*: rows skipped (\d+), duplicated (\d+)")
 AGAIN = re.compile(r"^(\S+): these inputs were computed before")
 BEGUN = re.compile(r"exec r1 stage (\S+)")
@@ -152,7 +148,7 @@ def plan(stages: Sequence[str], rng: random.Random, *, faults: bool) -> list[Aim
         (stage, phase)
         for stage in stages
         for phase in PHASES
-        for _ in range(SHORT.get(stage.partition("@")[0], LOOPS) if phase == "loop" else 1)
+        for _ in range(_within(stage) if phase == "loop" else KILLS[phase])
     ]
     numbers = [SIGNALS[i % len(SIGNALS)] for i in range(len(places))]
     targets = [TARGETS[i % len(TARGETS)] for i in range(len(places))]
@@ -163,10 +159,14 @@ def plan(stages: Sequence[str], rng: random.Random, *, faults: bool) -> list[Aim
         if phase == "record" and target in ("stage", "worker"):  # which have ended then
             target = rng.choice(("dvc", "group", "everything"))
         aims.append(Aim(stage=stage, phase=phase, number=number, target=target))
-    within = [i for i, aim in enumerate(aims) if aim.phase == "loop" and aim.stage.partition("@")[0] not in SHORT]
-    for fault, i in zip(FAULTS if faults else (), rng.sample(within, min(len(within), len(FAULTS))), strict=False):
+    within = [i for i, aim in enumerate(aims) if aim.phase == "loop" and _within(aim.stage) == KILLS["loop"]]
+    for fault, i in zip(2 * FAULTS if faults else (), rng.sample(within, min(len(within), 8)), strict=False):
         aims[i] = replace(aims[i], number=signal.SIGKILL, target="everything", fault=fault)
     return aims
+
+
+def _within(stage: str) -> int:
+    return SHORT.get(stage.partition("@")[0], KILLS["loop"])
 
 
 class Chaos:
@@ -185,12 +185,15 @@ class Chaos:
         self.after = ""  # the target of the last kill, where the next attempt is the first after it
         self.mended = 0  # lines of the guards' log that were counted
         self.log = folder.parent / f"{folder.name}.log"
+        self.log.touch()
 
     def run(self, instants: int, same: Callable[[Path], None]) -> Tally:
         """Kill `instants` times, then let it finish; `same` checks the folder after every finished pass."""
         stages = pipeline.serial_order(self.folder)
         while True:
-            aims = plan(stages, self.rng, faults=self.faults)[: max(0, instants - self.tally.kills)]
+            aims = plan(stages, self.rng, faults=self.faults)
+            wanted = min(len(aims), instants - self.tally.kills)
+            aims = [aims[place] for place in sorted(self.rng.sample(range(len(aims)), wanted))]
             while self._attempt(aims) != 0:
                 pass
             same(self.folder)
@@ -209,6 +212,7 @@ class Chaos:
     def _attempt(self, aims: list[Aim]) -> int:
         """Start the pipeline, carry out what is aimed at it, wait for its end; its exit code."""
         command, self.command = self.command, self.rng.choice(tuple(COMMANDS))
+        self.log.unlink(missing_ok=True)  # an orphan may still write to the one before
         with self.log.open("wb") as file:
             top = subprocess.Popen(
                 [sys.executable, *COMMANDS[command]],
@@ -500,13 +504,15 @@ def main(arguments: Sequence[str]) -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--profile", default="smoke")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--keep", type=Path, help="work here, and leave it")
+    parser.add_argument("--keep", type=Path, help="work here, and leave it; a whole run that is here is taken")
     given = parser.parse_args(arguments)
     folder = given.keep or Path(tempfile.mkdtemp(prefix="r1-chaos-"))
     began = time.monotonic()
     # The reference saves nothing on the way, the others after every step: no result depends on it.
     made = {"threads": given.threads, "settings": LONGER.get(given.profile, ())}
-    expected = whole(clone(folder / "whole", given.profile, "{every_s: 1.0e+9}", **made))
+    there = folder / "whole"
+    finished = (there / "data" / "report").is_dir()
+    expected = digests(there) if finished else whole(clone(there, given.profile, "{every_s: 1.0e+9}", **made))
     print(f"without a kill: {time.monotonic() - began:.0f} s, {len(expected)} files", flush=True)
     one = clone(folder / "killed", given.profile, "{every_s: 1.0e+9, every_steps: 1, keep: 2}", **made)
     chaos = Chaos(one, seed=given.seed, say=lambda text: print(text, flush=True))
