@@ -134,8 +134,8 @@ def _check_forgotten(root: Path, ids: Collection[str]) -> None:
         raise UserError(f"still there: {names}", hint=f"r1 impact {next(iter(sorted(ids)))}")
     console.say(f"forgotten: {len(ids):,} rows are in no table and behind no checkpoint of the working tree")
     console.say(
-        "old copies remain in the sidecars (with the reason), in data/imports, and, until they are committed over and "
-        "collected (r1 gc), in DVC's cache and in .r1/work"
+        "old copies remain in the sidecars (with the reason), in data/imports, in DVC's cache and in .r1/work: "
+        "dvc gc -w, rm -r .r1/work   (r1 gc keeps what older commits name)"
     )
 
 

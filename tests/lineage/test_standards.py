@@ -12,7 +12,6 @@ from r1cli.lineage.export import export
 from r1cli.lineage.snapshot import checkpoint
 from tests.lineage.conftest import Dag
 
-
 pytestmark = pytest.mark.standards
 
 
