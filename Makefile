@@ -4,17 +4,22 @@ BIN := .venv/bin
 FUZZ ?= 10000# examples of each kind
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-trl slow fuzz chaos check bench code-lock
+.PHONY: demo test test-trl test-standards slow fuzz chaos check bench code-lock
 
 demo: .venv/core
 	$(BIN)/r1 demo
 
 test: .venv/dev
-	$(BIN)/python -m pytest -m "not slow and not gpu and not slurm and not vllm and not ray and not trl"
+	$(BIN)/python -m pytest -m "not slow and not gpu and not slurm and not vllm and not ray and not trl and not standards"
 
 # TRL pins packages of its own, so it has an environment of its own.
 test-trl: .venv-trl/done
 	.venv-trl/bin/python -m pytest -m trl tests/trl
+
+# What `r1 export` writes, read and signed by in-toto's, OpenLineage's and OpenSSF's libraries: an environment of its own.
+test-standards: .venv-standards/done
+	.venv-standards/bin/python -c "import in_toto_attestation, openlineage.client, model_signing"
+	.venv-standards/bin/python -m pytest -m standards tests/lineage
 
 slow: .venv/dev
 	$(BIN)/python -m pytest -m slow
@@ -38,6 +43,11 @@ code-lock: .venv/core
 .venv-trl/done: pyproject.toml constraints.txt
 	test -x .venv-trl/bin/python || $(PYTHON) -m venv .venv-trl
 	.venv-trl/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[trl]"
+	touch $@
+
+.venv-standards/done: pyproject.toml constraints.txt
+	test -x .venv-standards/bin/python || $(PYTHON) -m venv .venv-standards
+	.venv-standards/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[standards]"
 	touch $@
 
 # The marks are files in .venv: an environment made by hand is completed, not replaced.

@@ -15,7 +15,7 @@ from pathlib import Path
 from types import FrameType
 from typing import cast
 
-from r1cli import code_lock, console, mend, runs
+from r1cli import code_lock, console, guard, mend, runs
 from r1cli.claims import Claim
 from r1cli.dispatch.executor import Executor
 from r1cli.dispatch.job import Handle, JobSpec, State
@@ -47,6 +47,8 @@ def run_stage(project: Project, name: str, *, executor: Executor, parent: Callab
     params = parse(values)
     _check_code(project, inputs.stage.module)
     mend.remember_lock(project)
+    if "DVC_STAGE" in os.environ:
+        guard.start(project, started_by)
     mark = fingerprint(inputs, values)
     work = project.work / name / mark
     with locked(work, name) as descriptor:
@@ -198,7 +200,12 @@ def check(outcome: Outcome, work: Path, name: str) -> None:
 
 def fingerprint(inputs: Inputs, values: Values) -> str:
     """What a result depends on, in 16 hex digits: command, params and deps' contents (its code lock is one)."""
-    whole = {"cmd": inputs.stage.cmd, "params": values, "deps": inputs.digests}
+    return fingerprint_of(inputs.stage.cmd, values, inputs.digests)
+
+
+def fingerprint_of(cmd: str, values: Mapping[str, object], digests: Mapping[str, str]) -> str:
+    """`fingerprint` of a command, the params that its stage declares, and the MD5 of each of its deps."""
+    whole = {"cmd": cmd, "params": values, "deps": digests}
     return hashlib.sha256(json.dumps(whole, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 

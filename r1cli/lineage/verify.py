@@ -8,12 +8,12 @@ closely as what is left allows.
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r1cli import code_lock, params_file
-from r1cli.lineage.snapshot import Artifact, Snapshot, behind
+from r1cli import code_lock, params_file, pipeline
+from r1cli.lineage.snapshot import UNDESCRIBED, Artifact, Checkpoint, Snapshot, behind
 from stages.contract.errors import UserError
 from stages.contract.manifest import NAME, PREFIX, ROSTER, File, Head, Rows, digests, files_below, input_of
 from stages.contract.merkle import RowSet, order_digest
@@ -38,11 +38,21 @@ class Fault:
 class Report:
     """What was looked at, and what is wrong."""
 
+    artifacts: int
     files: int
     bytes: int
     rows: int
     steps: int
     faults: Sequence[Fault]
+
+
+def checked(root: Path, found: Snapshot, checkpoint: Checkpoint | None) -> Report:
+    """Check a checkpoint and all that led to it; without one everything here, and DVC's cache."""
+    if checkpoint:
+        return verify(root, found, found.upstream(checkpoint.artifact.name))
+    report = verify(root, found, list(found.artifacts))
+    more = [*absent(root, found), *check_cache(root, pipeline.cache_folder(root))]
+    return replace(report, faults=[*report.faults, *more])
 
 
 def verify(root: Path, found: Snapshot, names: Sequence[str]) -> Report:
@@ -72,6 +82,7 @@ def verify(root: Path, found: Snapshot, names: Sequence[str]) -> Report:
         faults += _check_inputs(root, found, artifact, hashed)
     faults += _check_parents(root, found, chosen)
     return Report(
+        artifacts=len(chosen),
         files=len(hashed),
         bytes=sum(file.size for file in hashed.values()),
         rows=rows,
@@ -94,7 +105,10 @@ def _check_files(artifact: Artifact, hashed: Mapping[str, File]) -> Iterator[Fau
         yield Fault(level="files", where=f"{folder}/{name}", what="is in no manifest")
     for name in sorted(here & artifact.manifest.files.keys()):
         was, now = artifact.manifest.files[name], hashed[f"{folder}/{name}"]
-        if was.sha256 != now.sha256:
+        if was.sha256 != now.sha256 and was.md5 == now.md5:
+            what = f"was changed (its two digests of {name} contradict each other)"
+            yield Fault(level="files", where=f"{folder}/{NAME}", what=what)
+        elif was.sha256 != now.sha256:
             sizes = "" if was.size == now.size else f", {now.size:,} bytes instead of {was.size:,}"
             yield Fault(level="files", where=f"{folder}/{name}", what=f"was changed (SHA-256 differs{sizes})")
 
@@ -293,9 +307,8 @@ def _check_ledger(root: Path, found: Snapshot, artifact: Artifact, name: str, he
         yield Fault(level="ledgers", where=where, what=f"step {step}: its entries are not those that were recorded")
     end = str(again["chain"][-1]) if len(again) else ""
     if (len(ledger), ledger["step"].n_unique(), end) != (head.entries, head.steps, head.head):
-        what = (
-            f"has {len(ledger)} entries and ends with {end[:8]}, its manifest says {head.entries} and {head.head[:8]}"
-        )
+        now = f"{len(ledger)} entries of {ledger['step'].n_unique()} steps, ending with {end[:8]}"
+        what = f"has {now}; its manifest says {head.entries} of {head.steps}, ending with {head.head[:8]}"
         yield Fault(level="ledgers", where=where, what=what)
     ids: list[str] = []
     if head.table:
@@ -345,7 +358,7 @@ def _check_inputs(root: Path, found: Snapshot, artifact: Artifact, hashed: Mappi
             for name in sorted(set(files_below(root / path)) - set(files)):
                 what = f"was not there when {artifact.name} was made"
                 yield Fault(level="closure", where=f"{path}/{name}", what=what)
-        if path.startswith("data/") and path not in ("data/imports", "data/metrics", "data/plots"):
+        if path.startswith("data/") and path not in UNDESCRIBED:
             if not behind(path, found.artifacts.values()):
                 yield Fault(level="closure", where=path, what=f"no manifest says where it came from ({artifact.name})")
 

@@ -78,6 +78,9 @@ def main(params, paths, report):
         os._exit(7)
     if mode == "hang":
         time.sleep(60)
+    slow = project / "slow"
+    if slow.exists() and slow.read_text() == paths.item:
+        time.sleep(4)
     if mode in ("loop", "long step"):
         stopping = paths.attempt.stopping
         with stopping.under_way():
@@ -207,8 +210,8 @@ def r1(capsys: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
-def worker_of(place: Place) -> int:
-    """The process id of the hanging worker of `prompts`, once it works."""
+def worker_of(place: Place, *, calls: int = 1) -> int:
+    """The process id of the hanging worker of `prompts`, once it works; it is the stages' call number `calls`."""
     deadline = time.monotonic() + 20
     while time.monotonic() < deadline:
         for folder in Path("/proc").iterdir():
@@ -219,7 +222,7 @@ def worker_of(place: Place) -> int:
             if (
                 "stages.prompts" in words
                 and str(place.root) in words[words.index("stages.prompts") + 1]
-                and place.calls()
+                and len(place.calls()) >= calls
             ):
                 return int(folder.name)
         time.sleep(0.05)

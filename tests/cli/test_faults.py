@@ -1,6 +1,7 @@
 """Faults around a run: other programs' half-written files, orphans, full and read-only disks, removed folders."""
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from r1cli import mend
+from r1cli import guard, mend
 from r1cli.claims import Claim
 from r1cli.dispatch.local import LocalExecutor
 from r1cli.execute import run_stage
@@ -114,6 +115,58 @@ def test_a_dead_dvc_that_nobody_has_reaped_blocks_no_run(place: Place) -> None:
     living.kill()
     living.wait()
     zombie.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_plain_dvc_goes_on_after_a_kill_that_cut_its_files_off(place: Place, number: int) -> None:
+    """The guard outlives DVC's whole group, and mends."""
+    assert place.r1("run", "prompts").returncode == 0
+    files = [place.root / name for name in ("dvc.lock", ".dvc/tmp/rwlock", ".git/index.lock")]
+    whole = files[0].read_bytes()
+    place.set_mode("hang")
+    process = place.start(sys.executable, "-m", "dvc", "repro", "prompts", own_group=True)
+    worker_of(place, calls=2)
+    for path in files:
+        path.write_bytes(whole[:100])
+    os.killpg(process.pid, number)
+    process.communicate(timeout=30)
+    place.set_mode("ok")  # as it was
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro", "zero"],
+        cwd=place.root, env=environment(), capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert place.calls() == ["prompts", "prompts", "zero"]  # what was computed is published again
+    wait_for_end(place.root)
+    assert not list((place.root / ".r1" / "guards").iterdir())
+
+
+def test_one_dvc_has_one_guard(place: Place) -> None:
+    place.set_mode("hang")
+    process = place.start(sys.executable, "-m", "dvc", "repro", "zero", own_group=True)
+    worker_of(place)
+    project = find_project(place.root)
+    guard.start(project, process.pid)
+    assert len(processes(place.root)["guard"]) == 1
+    process.kill()
+    process.communicate(timeout=30)
+    wait_for_end(place.root)
+
+
+def test_a_lock_that_dvc_is_writing_is_left_alone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert place.r1("run", "prompts").returncode == 0
+    monkeypatch.setattr(mend, "_WAIT_S", 0.2)
+    (place.root / "dvc.lock").write_text("sta")
+    with (place.root / ".dvc" / "tmp" / "lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert mend.mend(find_project(place.root)) == []
+    assert len(mend.mend(find_project(place.root))) == 1
+
+
+def test_doctor_mends_and_says_so(place: Place) -> None:
+    assert place.r1("run", "prompts").returncode == 0
+    (place.root / "dvc.lock").write_text("sta")
+    assert "dvc.lock was cut off by a kill" in place.r1("doctor").stdout
 
 
 # -- orphans --------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """`r1 verify`: one changed byte, row or ledger entry anywhere is found and named, whatever the file times say."""
 
 import io
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -59,6 +60,16 @@ def test_one_flipped_bit_is_named_with_its_time_restored(dag: Dag, name: str, pa
     path.write_bytes(bytes(content))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert f"data/{name}" in {fault.where for fault in faults(dag)}
+
+
+@pytest.mark.parametrize("field", ["sha256", "md5", "size"])
+def test_a_manifest_that_was_edited_is_told_from_a_changed_file(dag: Dag, field: str) -> None:
+    path = dag.root / "data/zero/manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["files"]["roster.bin"][field] = 7 if field == "size" else "0" * 32
+    path.unlink()
+    path.write_text(json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    assert {fault.where for fault in faults(dag)} == {"data/zero/manifest.json"}
 
 
 def test_files_that_came_or_went_are_named(dag: Dag) -> None:
