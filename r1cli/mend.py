@@ -115,7 +115,9 @@ def _mend_rwlock(project: Project) -> bool:
             return True
         if (read, write) == (held_to_read, held_to_write):
             return False
-        path.write_text(json.dumps({"read": {name: held for name, held in read.items() if held}, "write": write}))
+        scratch = path.with_name("rwlock.part")
+        scratch.write_text(json.dumps({"read": {name: held for name, held in read.items() if held}, "write": write}))
+        os.replace(scratch, path)
         return True
 
 
