@@ -424,7 +424,7 @@ def processes(folder: Path) -> dict[str, list[int]]:
     return found
 
 
-def wait_for_end(folder: Path, *, within_s: float = 60.0) -> None:
+def wait_for_end(folder: Path, *, within_s: float = 120.0) -> None:
     """Wait until nothing of the pipeline runs in a folder."""
     end = time.monotonic() + within_s
     while any(processes(folder).values()):
