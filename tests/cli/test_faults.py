@@ -97,6 +97,21 @@ def test_locks_of_dead_processes_are_removed_and_those_of_living_ones_stay(place
     assert mend.mend(project) == []
 
 
+def test_an_index_that_a_living_git_may_have_locked_stays_locked(place: Place) -> None:
+    """`git commit` waits for its editor, with its lock closed; one that began later can't have locked it."""
+    project, index = find_project(place.root), place.root / ".git" / "index.lock"
+    waiting = subprocess.Popen(["git", "cat-file", "--batch"], cwd=place.root, stdin=subprocess.PIPE)
+    time.sleep(0.2)
+    index.touch()
+    assert mend.mend(project) == [] and index.exists()
+    waiting.communicate()
+    index.touch()
+    time.sleep(0.2)
+    later = subprocess.Popen(["git", "cat-file", "--batch"], cwd=place.root, stdin=subprocess.PIPE)
+    assert len(mend.mend(project)) == 1 and not index.exists()
+    later.communicate()
+
+
 def test_a_dead_dvc_that_nobody_has_reaped_blocks_no_run(place: Place) -> None:
     """DVC asks only whether there is a process of that number."""
     assert place.r1("run", "prompts").returncode == 0
