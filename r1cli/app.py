@@ -45,9 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run `r1`. What the user can mend is shown as `error:` and `hint:`, never as a traceback (but with --debug)."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        code = app(args=given, prog_name="r1", standalone_mode=False)
-        if code:
-            raise SystemExit(code)
+        raise SystemExit(app(args=given, prog_name="r1", standalone_mode=False) or 0)
     except (UserError, OSError) as problem:
         if isinstance(problem, OSError) and problem.errno == errno.EPIPE:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -88,7 +88,8 @@ def run_stage(project: Project, name: str, *, executor: Executor, parent: Callab
                 publish_stage(inputs.stage, work, project.root)
             run = replace(run, exit_code=0)
         except (UserError, OSError) as error:
-            run = replace(run, exit_code=run.exit_code or 1, error=str(error))
+            stopped = error.code if isinstance(error, UserError) and error.code > 128 else 0
+            run = replace(run, exit_code=stopped or run.exit_code or 1, error=str(error))
             raise
         finally:
             runs.write(record, replace(run, seconds=round(time.monotonic() - begun, 3)))

@@ -52,9 +52,12 @@ def guard(project: Project, dvc: int) -> None:
         signal.signal(number, signal.SIG_IGN)
     mend.prepare()  # the next DVC may read these files half a second later
     _wait(dvc)
-    with (project.state / "mended.log").open("a") as log:
-        log.writelines(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {line}\n" for line in mend.mend(project))
-    _mark(project, dvc).unlink(missing_ok=True)
+    try:
+        done = mend.mend(project)
+        with (project.state / "mended.log").open("a") as log:
+            log.writelines(f"{time.strftime('%Y-%m-%dT%H:%M:%S')} {line}\n" for line in done)
+    finally:
+        _mark(project, dvc).unlink(missing_ok=True)
 
 
 def _mark(project: Project, dvc: int) -> Path:

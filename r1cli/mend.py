@@ -18,6 +18,7 @@ from stages.contract.errors import UserError
 
 _WAIT_S = 3.0  # for a DVC that is writing
 _AGAIN_S = 0.1
+_EARLIER_S = 0.05  # how exactly the beginning of a process and the age of a file are known
 
 
 def remember_lock(project: Project) -> None:
@@ -115,7 +116,9 @@ def _mend_rwlock(project: Project) -> bool:
             return True
         if (read, write) == (held_to_read, held_to_write):
             return False
-        path.write_text(json.dumps({"read": {name: held for name, held in read.items() if held}, "write": write}))
+        scratch = path.with_name("rwlock.part")
+        scratch.write_text(json.dumps({"read": {name: held for name, held in read.items() if held}, "write": write}))
+        os.replace(scratch, path)
         return True
 
 
@@ -131,7 +134,11 @@ def _only_seems_alive(entry: Mapping[str, object]) -> bool:
 
 def _mend_index(project: Project) -> bool:
     path = project.root / ".git" / "index.lock"
-    if not path.exists() or _is_open(path) or _others_work(project.root):
+    try:
+        since = path.stat().st_mtime
+    except FileNotFoundError:
+        return False
+    if _is_open(path) or _may_be_of_a_living_one(project.root, since):
         return False
     path.unlink(missing_ok=True)
     return True
@@ -154,17 +161,26 @@ def _is_lock(content: bytes) -> bool:
     return isinstance(stages, dict) and all(isinstance(entry, dict) and "cmd" in entry for entry in stages.values())
 
 
-def _others_work(root: Path) -> bool:
-    """Whether a git or a DVC works in the project: `git commit` keeps its lock, closed, while a message is written."""
+def _may_be_of_a_living_one(root: Path, since: float) -> bool:
+    """Whether a git or a DVC works in the project that had begun when the index was locked (seconds since the epoch):
+    `git commit` keeps its lock, closed, while a message is written."""
     for process in Path("/proc").glob("[0-9]*"):
         try:
             inside = Path(os.readlink(process / "cwd")).is_relative_to(root.resolve())
             words = (process / "cmdline").read_bytes().split(b"\0")[:3] if inside else []
+            late = bool(words) and _began(process) > since + _EARLIER_S
         except OSError:
             continue
-        if any(word.rpartition(b"/")[2] in (b"git", b"dvc") for word in words):
+        if not late and any(word.rpartition(b"/")[2] in (b"git", b"dvc") for word in words):
             return True
     return False
+
+
+def _began(process: Path) -> float:
+    """When a process began, in seconds since the epoch."""
+    ticks = int((process / "stat").read_text().rpartition(")")[2].split()[19])
+    uptime = float(Path("/proc/uptime").read_text().split()[0])
+    return time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _is_open(path: Path) -> bool:

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from r1cli import console
+from r1cli import console, params_file
 from r1cli.dispatch.local import children_of, end_with_parent, orphans_awaited
 from stages.contract.errors import UserError
 
@@ -259,6 +259,28 @@ def lock_order(root: Path) -> list[str]:
     """The stages in dvc.lock, in its order."""
     path = root / "dvc.lock"
     return list(entries_of(path.read_text())[1]) if path.exists() else []
+
+
+def lock_entries(root: Path) -> dict[str, dict[str, object]]:
+    """The stages of dvc.lock.
+
+    Raises:
+        UserError: it is no lock file.
+    """
+    path = root / "dvc.lock"
+    if not path.is_file():
+        return {}
+    stages = params_file.read_params(path).get("stages")
+    if not isinstance(stages, dict):
+        raise UserError("dvc.lock has no stages", hint="git checkout -- dvc.lock")
+    return stages
+
+
+def paths_of(entry: Mapping[str, object], what: str) -> dict[str, str]:
+    """The deps or outs of a lock entry: path -> MD5."""
+    listed = entry.get(what)
+    pairs = [(o.get("path"), o.get("md5")) for o in listed if isinstance(o, dict)] if isinstance(listed, list) else []
+    return {str(path): str(digest) for path, digest in pairs}
 
 
 def serial_order(root: Path) -> list[str]:

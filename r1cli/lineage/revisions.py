@@ -9,7 +9,6 @@ from r1cli import params_file, pipeline
 from r1cli.git import git
 from r1cli.lineage import snapshot
 from r1cli.lineage.snapshot import Snapshot
-from r1cli.lineage.verify import paths_of
 from stages.contract.errors import UserError
 
 Metrics = Mapping[str, Mapping[str, float]]  # metrics file's stem -> name -> value
@@ -32,7 +31,7 @@ def revision(root: Path, name: str) -> Snapshot:
     cache = pipeline.cache_folder(root)
     files: dict[str, Path] = {}
     for entry in (stages if isinstance(stages, dict) else {}).values():
-        for path, digest in paths_of(entry, "outs").items():
+        for path, digest in pipeline.paths_of(entry, "outs").items():
             files |= _cached(cache, path, digest, name)
     found = snapshot.snapshot(name, files)
     if not found.artifacts:

@@ -12,9 +12,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r1cli import code_lock, params_file, pipeline
+from r1cli import code_lock, pipeline
 from r1cli.lineage.snapshot import UNDESCRIBED, Artifact, Checkpoint, Snapshot, behind
-from stages.contract.errors import UserError
 from stages.contract.manifest import NAME, PREFIX, ROSTER, File, Head, Rows, digests, files_below, input_of
 from stages.contract.merkle import RowSet, order_digest
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 MOST = 5  # rows of one table that are named for one kind of fault
-SIDECAR = "_rejected"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -118,42 +116,20 @@ def _check_files(artifact: Artifact, hashed: Mapping[str, File]) -> Iterator[Fau
 
 def absent(root: Path, found: Snapshot) -> list[Fault]:
     """Stages of dvc.lock whose artifacts aren't here, or have no manifest."""
-    names = [name for name in lock_entries(root) if name not in found.artifacts]
+    names = [name for name in pipeline.lock_entries(root) if name not in found.artifacts]
     return [
         Fault(level="files", where=name, what="is in dvc.lock, but has no readable manifest here") for name in names
     ]
 
 
-def lock_entries(root: Path) -> dict[str, dict[str, object]]:
-    """The stages of dvc.lock.
-
-    Raises:
-        UserError: it is no lock file.
-    """
-    path = root / "dvc.lock"
-    if not path.is_file():
-        return {}
-    stages = params_file.read_params(path).get("stages")
-    if not isinstance(stages, dict):
-        raise UserError("dvc.lock has no stages", hint="git checkout -- dvc.lock")
-    return stages
-
-
-def paths_of(entry: Mapping[str, object], what: str) -> dict[str, str]:
-    """The deps or outs of a lock entry: path -> MD5."""
-    listed = entry.get(what)
-    pairs = [(o.get("path"), o.get("md5")) for o in listed if isinstance(o, dict)] if isinstance(listed, list) else []
-    return {str(path): str(digest) for path, digest in pairs}
-
-
 def _check_lock(root: Path, chosen: Sequence[Artifact], hashed: Mapping[str, File]) -> Iterator[Fault]:
-    lock = lock_entries(root)
+    lock = pipeline.lock_entries(root)
     for artifact in chosen:
         entry = lock.get(artifact.name)
         if entry is None:
             yield Fault(level="files", where="dvc.lock", what=f"has no entry for {artifact.name}")
             continue
-        for path, digest in paths_of(entry, "outs").items():
+        for path, digest in pipeline.paths_of(entry, "outs").items():
             if path == artifact.folder:
                 below = {n.removeprefix(f"{path}/"): f for n, f in hashed.items() if n.startswith(f"{path}/")}
                 if input_of(below).md5 != digest and _as_described(artifact, below):
@@ -162,7 +138,7 @@ def _check_lock(root: Path, chosen: Sequence[Artifact], hashed: Mapping[str, Fil
                 yield Fault(level="files", where=path, what="is missing")
             elif digests(root / path).md5 != digest:
                 yield Fault(level="files", where=path, what="was changed (dvc.lock has another MD5)")
-        for path, digest in paths_of(entry, "deps").items():
+        for path, digest in pipeline.paths_of(entry, "deps").items():
             known = artifact.manifest.inputs.get(path)
             if known is not None and known.md5 != digest:
                 yield Fault(

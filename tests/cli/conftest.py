@@ -99,6 +99,7 @@ def main(params, paths, report):
 
 start(main)
 '''
+PATIENCE_S = 120.0  # for processes on a machine that is very busy
 MODULES = ("prompts", "zero", "distill")
 
 
@@ -110,7 +111,12 @@ class Place:
 
     def r1(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [_script("r1"), *arguments], cwd=self.root, env=environment(), capture_output=True, text=True, timeout=60
+            [_script("r1"), *arguments],
+            cwd=self.root,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
         )
 
     def start(self, *command: str, own_group: bool = False) -> subprocess.Popen[str]:
@@ -212,7 +218,7 @@ def r1(capsys: pytest.CaptureFixture[str]) -> Run:
 
 def worker_of(place: Place, *, calls: int = 1) -> int:
     """The process id of the hanging worker of `prompts`, once it works; it is the stages' call number `calls`."""
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         for folder in Path("/proc").iterdir():
             try:
@@ -229,9 +235,17 @@ def worker_of(place: Place, *, calls: int = 1) -> int:
     raise AssertionError("the worker did not start")
 
 
+def begun(place: Place) -> None:
+    """Wait until the worker is within its loop: modes `loop` and `long step`."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not any('"begun"' in path.read_text() for path in place.root.glob(".r1/work/*/*/events.jsonl")):
+        assert time.monotonic() < deadline, "the loop did not begin"
+        time.sleep(0.05)
+
+
 def gone(process: int) -> bool:
-    """Whether a process ends within ten seconds."""
-    deadline = time.monotonic() + 10
+    """Whether a process ends before long."""
+    deadline = time.monotonic() + PATIENCE_S / 4
     while time.monotonic() < deadline:
         try:
             if (Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2].split()[0] == "Z":

@@ -12,12 +12,12 @@ import pytest
 
 from r1cli import pipeline
 from stages.contract.manifest import read_manifest
-from tests.cli.conftest import Place, Run, environment, gone, worker_of
+from tests.cli.conftest import PATIENCE_S, Place, Run, environment, gone, worker_of
 
 
 def dvc(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["dvc", *arguments], cwd=place.root, env=environment(), capture_output=True, text=True, timeout=60
+        ["dvc", *arguments], cwd=place.root, env=environment(), capture_output=True, text=True, timeout=PATIENCE_S
     )
 
 
@@ -119,7 +119,7 @@ def test_a_killed_dvc_leaves_nothing_running_and_the_next_run_is_the_same(place:
     process = place.start("dvc", "repro", "prompts")
     worker = worker_of(place)
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE_S)
     assert gone(worker)
     assert not (place.root / "data" / "prompts").exists()
     place.set_mode("ok")
@@ -139,7 +139,7 @@ def test_ctrl_c_and_sigterm_stop_the_stage_and_keep_the_last_good_run(place: Pla
         process.send_signal(signal.SIGTERM)
     else:
         os.killpg(os.getpgid(process.pid), signal.SIGINT)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=PATIENCE_S)
     name, code = ("SIGTERM", 143) if whom == "r1 alone" else ("SIGINT", 130)
     assert process.returncode == code
     assert f"prompts was stopped by {name}; nothing was published" in out and "Traceback" not in out

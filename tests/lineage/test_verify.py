@@ -9,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from r1cli import pipeline
 from r1cli.lineage import verify as verifying
 from r1cli.lineage.snapshot import workspace
 from r1cli.lineage.verify import Fault, verify
@@ -159,7 +160,7 @@ def test_changed_code_and_a_changed_lock_are_found(dag: Dag) -> None:
     (dag.root / "stages" / "zero.py").write_text("NAME = 1\n")
     lock = dag.root / "dvc.lock"
     text = lock.read_text()
-    digest = verifying.paths_of(verifying.lock_entries(dag.root)["base"], "deps")["data/prompts/corpus.parquet"]
+    digest = pipeline.paths_of(pipeline.lock_entries(dag.root)["base"], "deps")["data/prompts/corpus.parquet"]
     lock.write_text(text.replace(digest, "0" * 32))
     where = {fault.where for fault in faults(dag)}
     assert {"stages/code.lock/zero", "dvc.lock"} <= where
