@@ -2,6 +2,7 @@
 
 import errno
 import os
+import signal
 import sys
 import time
 import traceback
@@ -18,6 +19,7 @@ from r1cli.project import Project, find_project
 from stages.contract.errors import UserError
 
 FAILED = 1
+WRONG_USAGE = 2
 NO_SPACE = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 
 app = typer.Typer(
@@ -43,7 +45,7 @@ def main(arguments: list[str] | None = None) -> None:
     """Run `r1`. What the user can mend is shown as `error:` and `hint:`, never as a traceback (but with --debug)."""
     given = sys.argv[1:] if arguments is None else arguments
     try:
-        app(args=given, prog_name="r1")
+        raise SystemExit(app(args=given, prog_name="r1", standalone_mode=False) or 0)
     except (UserError, OSError) as problem:
         if isinstance(problem, OSError) and problem.errno == errno.EPIPE:
             os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
@@ -56,6 +58,7 @@ def main(arguments: list[str] | None = None) -> None:
         console.error(shown)
         raise SystemExit(shown.code) from None
     except Exception as problem:
+        _wrong_usage(problem)
         if "--debug" in given:
             raise
         from r1cli import console
@@ -67,6 +70,23 @@ def main(arguments: list[str] | None = None) -> None:
             )
         )
         raise SystemExit(FAILED) from None
+
+
+def _wrong_usage(problem: Exception) -> None:
+    """End, if Typer raised this about the command line itself (an option that isn't there, Ctrl-C, no command)."""
+    if type(problem).__name__ == "Abort":
+        raise SystemExit(128 + signal.SIGINT)
+    told, context = getattr(problem, "format_message", None), getattr(problem, "ctx", None)
+    if told is None:
+        return
+    if type(problem).__name__ == "NoArgsIsHelpError":
+        problem.show()  # type: ignore[attr-defined]
+    else:
+        from r1cli import console
+
+        text = str(told()).rstrip(".")
+        console.error(UserError(text[:1].lower() + text[1:], hint=f"{context.command_path if context else 'r1'} -h"))
+    raise SystemExit(WRONG_USAGE)
 
 
 def _mendable(problem: OSError) -> UserError:
@@ -402,8 +422,8 @@ def doctor_command(
         bool, typer.Option("--torch", help="Also import torch and show its threads (takes seconds).")
     ] = False,
 ) -> None:
-    """Show what this machine has, and set DVC's cache links to what its file system can do."""
-    from r1cli import console, doctor
+    """Show what this machine has, set DVC's cache links to what its file system can do, mend what a kill left."""
+    from r1cli import console, doctor, mend
     from r1cli.project import check_tools
 
     project = _project()
@@ -411,6 +431,35 @@ def doctor_command(
     console.table(["what", "here"], [list(fact) for fact in found])
     check_tools(project)
     doctor.settle_links(project.root)
+    for done in mend.mend(project):
+        console.say(done)
+
+
+@app.command("gc")
+def gc_command(
+    yes: Annotated[bool, typer.Option("--yes", help="Remove them.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
+) -> None:
+    """Show the work folders and cached files that no dvc.lock and no last run refers to; with --yes, remove them."""
+    from r1cli import console, gc, mend
+
+    project = _project()
+    for done in mend.mend(project):
+        console.say(done) if not as_json else None
+    found, stayed = gc.collect(project) if yes else (gc.plan(project), [])
+    if as_json:
+        console.as_json(gc.described(project, found, stayed, removed=yes))
+        return
+    for line in found.notes:
+        console.say(line)
+    if not found.items:
+        console.say("nothing to remove: everything is referred to")
+        return
+    console.table(["what", "why", "files", "size", "frees"], gc.cells(project, found))
+    for item in stayed:
+        console.say(f"in use meanwhile, so it stayed: {project.shown(item.path)}")
+    frees = console.amount(sum(item.frees for item in found.items if item not in stayed))
+    console.say(f"{frees} freed" if yes else f"{frees} would be freed; nothing was changed: r1 gc --yes removes it")
 
 
 @reward_app.command("check")

@@ -358,6 +358,18 @@ def seconds(value: float | None) -> str:
     return f"{whole // 60} min {whole % 60} s" if whole < 3600 else f"{whole // 3600} h {whole % 3600 // 60} min"
 
 
+def amount(size: int) -> str:
+    """A size in bytes as people read it.
+
+    >>> amount(0), amount(1500), amount(2_345_000_000)
+    ('0 B', '1.5 kB', '2.3 GB')
+    """
+    for unit, name in ((1e9, "GB"), (1e6, "MB"), (1e3, "kB")):
+        if size >= unit:
+            return f"{size / unit:.1f} {name}"
+    return f"{size} B"
+
+
 def _number(value: object) -> float:
     return float(value) if isinstance(value, int | float) else 0.0
 

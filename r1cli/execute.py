@@ -14,7 +14,7 @@ from pathlib import Path
 from types import FrameType
 from typing import cast
 
-from r1cli import code_lock, console, mend, runs
+from r1cli import code_lock, console, guard, mend, runs
 from r1cli.claims import Claim
 from r1cli.dispatch import keeper, lease, places
 from r1cli.dispatch.executor import Executor
@@ -49,6 +49,8 @@ def run_stage(
     inputs, work = ready.inputs, ready.spec.work
     executor = executor or places.chosen(project, inputs.stage)
     mend.remember_lock(project)
+    if "DVC_STAGE" in os.environ:
+        guard.start(project, started_by)
     with locked(work, name) as descriptor:
         claim = Claim(project.state / "claims", project.root, name)
         record, run = runs.begin(project.runs, stage=name, fingerprint=work.name)
@@ -72,7 +74,8 @@ def run_stage(
                 publish_stage(inputs.stage, work, project.root)
             run = replace(run, exit_code=0)
         except (UserError, OSError) as error:
-            run = replace(run, exit_code=run.exit_code or 1, error=str(error))
+            stopped = error.code if isinstance(error, UserError) and error.code > 128 else 0
+            run = replace(run, exit_code=stopped or run.exit_code or 1, error=str(error))
             raise
         finally:
             runs.write(record, replace(run, seconds=round(time.monotonic() - begun, 3)))
@@ -334,7 +337,12 @@ def check(outcome: Outcome, work: Path, name: str) -> None:
 
 def fingerprint(inputs: Inputs, values: Values) -> str:
     """What a result depends on, in 16 hex digits: command, params and deps' contents (its code lock is one)."""
-    whole = {"cmd": inputs.stage.cmd, "params": values, "deps": inputs.digests}
+    return fingerprint_of(inputs.stage.cmd, values, inputs.digests)
+
+
+def fingerprint_of(cmd: str, values: Mapping[str, object], digests: Mapping[str, str]) -> str:
+    """`fingerprint` of a command, the params that its stage declares, and the MD5 of each of its deps."""
+    whole = {"cmd": cmd, "params": values, "deps": digests}
     return hashlib.sha256(json.dumps(whole, sort_keys=True, default=str).encode()).hexdigest()[:16]
 
 

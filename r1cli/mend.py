@@ -1,20 +1,24 @@
 """What a kill can leave half written in files that are not ours: DVC writes dvc.lock and its own locks in place, and a
 killed `git add` leaves its lock behind. Each would stop the next run.
 
-Not covered: plain `dvc repro` after such a kill, which stops with DVC's own error; `r1 run` puts it right.
+`r1 run` and `r1 doctor` put it right, and so does the guard (r1cli/guard.py) as soon as a DVC has ended. Nothing is
+touched that a living process may be writing.
 """
 
 import fcntl
 import json
 import os
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from r1cli.project import Project
 from stages.contract.errors import UserError
 
-_AGAIN_S = 0.3  # who writes the file at this moment has finished then
+_WAIT_S = 3.0  # for a DVC that is writing
+_AGAIN_S = 0.1
+_EARLIER_S = 0.05  # how exactly the beginning of a process and the age of a file are known
 
 
 def remember_lock(project: Project) -> None:
@@ -28,6 +32,11 @@ def remember_lock(project: Project) -> None:
         scratch.parent.mkdir(parents=True, exist_ok=True)
         scratch.write_bytes(content)
         os.replace(scratch, _kept(project))
+
+
+def prepare() -> None:
+    """Load what `mend` needs, so that it is quick."""
+    _is_lock(b"stages: {}")
 
 
 def mend(project: Project) -> list[str]:
@@ -46,21 +55,45 @@ def mend(project: Project) -> list[str]:
 
 def _mend_lock(project: Project) -> bool:
     path = project.root / "dvc.lock"
-    if not path.exists() or _is_lock(path.read_bytes()):
+    if _is_whole(path):
         return False
-    time.sleep(_AGAIN_S)
-    if _is_lock(path.read_bytes()):
-        return False
-    if not _kept(project).exists():
-        raise UserError("dvc.lock is cut off, and there is no copy of it", hint="git checkout -- dvc.lock")
-    content = _kept(project).read_bytes()
-    if content:
-        scratch = path.with_name("dvc.lock.part")
-        scratch.write_bytes(content)
-        os.replace(scratch, path)
-    else:
-        path.unlink()
+    with no_dvc_writes(project.root) as alone:
+        if not alone or _is_whole(path):
+            return False
+        if not _kept(project).exists():
+            raise UserError("dvc.lock is cut off, and there is no copy of it", hint="git checkout -- dvc.lock")
+        content = _kept(project).read_bytes()
+        if content:
+            scratch = path.with_name("dvc.lock.part")
+            scratch.write_bytes(content)
+            os.replace(scratch, path)
+        else:
+            path.unlink()
     return True
+
+
+def _is_whole(path: Path) -> bool:
+    return not path.exists() or _is_lock(path.read_bytes())
+
+
+@contextmanager
+def no_dvc_writes(root: Path) -> Iterator[bool]:
+    """Hold the lock that DVC holds while it writes (zc.lockfile's). Yields whether it could be had."""
+    end = time.monotonic() + _WAIT_S
+    path = root / ".dvc" / "tmp" / "lock"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("a") as file:
+        while True:
+            try:
+                fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            except BlockingIOError:
+                if time.monotonic() >= end:
+                    yield False
+                    return
+                time.sleep(_AGAIN_S)
+                continue
+            yield True
+            return
 
 
 def _mend_rwlock(project: Project) -> bool:
@@ -83,7 +116,9 @@ def _mend_rwlock(project: Project) -> bool:
             return True
         if (read, write) == (held_to_read, held_to_write):
             return False
-        path.write_text(json.dumps({"read": {name: held for name, held in read.items() if held}, "write": write}))
+        scratch = path.with_name("rwlock.part")
+        scratch.write_text(json.dumps({"read": {name: held for name, held in read.items() if held}, "write": write}))
+        os.replace(scratch, path)
         return True
 
 
@@ -99,7 +134,11 @@ def _only_seems_alive(entry: Mapping[str, object]) -> bool:
 
 def _mend_index(project: Project) -> bool:
     path = project.root / ".git" / "index.lock"
-    if not path.exists() or _is_open(path):
+    try:
+        since = path.stat().st_mtime
+    except FileNotFoundError:
+        return False
+    if _is_open(path) or _may_be_of_a_living_one(project.root, since):
         return False
     path.unlink(missing_ok=True)
     return True
@@ -120,6 +159,28 @@ def _is_lock(content: bytes) -> bool:
         return False
     stages = values.get("stages") if isinstance(values, dict) else None
     return isinstance(stages, dict) and all(isinstance(entry, dict) and "cmd" in entry for entry in stages.values())
+
+
+def _may_be_of_a_living_one(root: Path, since: float) -> bool:
+    """Whether a git or a DVC works in the project that had begun when the index was locked (seconds since the epoch):
+    `git commit` keeps its lock, closed, while a message is written."""
+    for process in Path("/proc").glob("[0-9]*"):
+        try:
+            inside = Path(os.readlink(process / "cwd")).is_relative_to(root.resolve())
+            words = (process / "cmdline").read_bytes().split(b"\0")[:3] if inside else []
+            late = bool(words) and _began(process) > since + _EARLIER_S
+        except OSError:
+            continue
+        if not late and any(word.rpartition(b"/")[2] in (b"git", b"dvc") for word in words):
+            return True
+    return False
+
+
+def _began(process: Path) -> float:
+    """When a process began, in seconds since the epoch."""
+    ticks = int((process / "stat").read_text().rpartition(")")[2].split()[19])
+    uptime = float(Path("/proc/uptime").read_text().split()[0])
+    return time.time() - uptime + ticks / os.sysconf("SC_CLK_TCK")
 
 
 def _is_open(path: Path) -> bool:

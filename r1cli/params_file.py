@@ -71,6 +71,22 @@ def pick(values: Mapping[str, object], names: Sequence[str]) -> Values:
     return picked
 
 
+def nested(values: Mapping[str, object]) -> Values:
+    """Values by dotted names as sections, as `pick` gives them.
+
+    >>> nested({"seed": 1, "students.a": {"x": 2}})
+    {'seed': 1, 'students': {'a': {'x': 2}}}
+    """
+    found: Values = {}
+    for name, value in values.items():
+        *sections, last = name.split(".")
+        target = found
+        for key in sections:
+            target = cast(Values, target.setdefault(key, {}))
+        target[last] = value
+    return found
+
+
 def flat(values: Mapping[str, object], prefix: str = "") -> list[tuple[str, object]]:
     """The single values of nested sections, by dotted names.
 

@@ -19,7 +19,7 @@ from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING
 
-from r1cli import console
+from r1cli import console, params_file
 from r1cli.dispatch.local import children_of, end_with_parent, orphans_awaited
 from stages.contract.errors import UserError
 
@@ -173,9 +173,13 @@ def resolve_revision(root: Path, name: str) -> str:
         UserError: there is no such revision.
     """
     with _repo(root) as repo:
-        from dvc.scm import resolve_rev
+        from dvc.scm import RevError, resolve_rev
 
-        return str(resolve_rev(repo.scm, name))
+        try:
+            return str(resolve_rev(repo.scm, name or "(nothing)"))
+        except RevError as error:
+            hint = "git log --oneline   (or: dvc exp list)"
+            raise UserError(f"there is no git revision or experiment {name!r}", hint=hint) from error
 
 
 def cache_folder(root: Path) -> Path:
@@ -254,7 +258,30 @@ def start(root: Path, *arguments: str) -> subprocess.Popen[str]:
 
 def lock_order(root: Path) -> list[str]:
     """The stages in dvc.lock, in its order."""
-    return list(_entries(root / "dvc.lock")[1])
+    path = root / "dvc.lock"
+    return list(entries_of(path.read_text())[1]) if path.exists() else []
+
+
+def lock_entries(root: Path) -> dict[str, dict[str, object]]:
+    """The stages of dvc.lock.
+
+    Raises:
+        UserError: it is no lock file.
+    """
+    path = root / "dvc.lock"
+    if not path.is_file():
+        return {}
+    stages = params_file.read_params(path).get("stages")
+    if not isinstance(stages, dict):
+        raise UserError("dvc.lock has no stages", hint="git checkout -- dvc.lock")
+    return stages
+
+
+def paths_of(entry: Mapping[str, object], what: str) -> dict[str, str]:
+    """The deps or outs of a lock entry: path -> MD5."""
+    listed = entry.get(what)
+    pairs = [(o.get("path"), o.get("md5")) for o in listed if isinstance(o, dict)] if isinstance(listed, list) else []
+    return {str(path): str(digest) for path, digest in pairs}
 
 
 def serial_order(root: Path) -> list[str]:
@@ -269,7 +296,7 @@ def serial_order(root: Path) -> list[str]:
 def sort_lock(root: Path, order: Sequence[str]) -> None:
     """Put dvc.lock's entries into an order; others follow. Their text stays as DVC wrote it."""
     path = root / "dvc.lock"
-    head, entries = _entries(path)
+    head, entries = entries_of(path.read_text() if path.exists() else "")
     place = {name: number for number, name in enumerate(order)}
     names = sorted(entries, key=lambda name: place.get(name, len(place)))
     if names != list(entries):
@@ -278,12 +305,12 @@ def sort_lock(root: Path, order: Sequence[str]) -> None:
         os.replace(scratch, path)
 
 
-def _entries(path: Path) -> tuple[str, dict[str, str]]:
-    """dvc.lock as text: what stands above the stages, and the lines of each stage."""
+def entries_of(lock: str) -> tuple[str, dict[str, str]]:
+    """A dvc.lock's text: what stands above the stages, and the lines of each stage."""
     head: list[str] = []
     entries: dict[str, list[str]] = {}
     lines: list[str] = head
-    for line in path.read_text().splitlines(keepends=True) if path.exists() else []:
+    for line in lock.splitlines(keepends=True):
         if re.match(r"  [^\s-].*:$", line):
             lines = entries.setdefault(line.strip().rstrip(":"), [])
         lines.append(line)

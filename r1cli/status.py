@@ -9,8 +9,10 @@ from typing import Literal
 from r1cli.pipeline import Standing
 from r1cli.runs import Run
 from r1cli.workfolder import busy
+from stages.contract.stopping import SIGNALS
 
 Word = Literal["fresh", "stale", "running", "failed", "stopped", "never"]
+STOPPED = tuple(128 + number for number in SIGNALS)  # exit codes of runs that were asked to end
 MOST = 3  # changed params or deps that are named
 
 
@@ -74,6 +76,8 @@ def _word(standing: Standing, run: Run | None, running: bool, settled: Mapping[s
         return "running", ""
     if not standing.fresh and run is not None and run.exit_code is None:
         return "stopped", "its process was killed"
+    if not standing.fresh and run is not None and run.exit_code in STOPPED:
+        return "stopped", run.error.splitlines()[0] if run.error else ""
     if not standing.fresh and run is not None and run.exit_code != 0:
         return "failed", run.error.splitlines()[0] if run.error else ""
     if standing.never:

@@ -15,12 +15,12 @@ from stages.tasks.traces import response, translated
 
 
 def main(params: Params, paths: Paths, report: Reporter) -> None:
-    assert params.cold_start is not None
+    assert params.cold_start is not None and params.rollout is not None
     settings = params.cold_start
     # The refiner knows the world's own words only: a thought that is still mixed after it is not readable.
     filters = [
         incorrect,
-        bad_format,
+        bad_format(params.rollout.template),
         mixed_language(min_consistency=1.0),
         repetition(max_share=settings.max_repetition),
     ]

@@ -14,6 +14,7 @@ from stages.contract.params import Evaluate, Params
 from stages.contract.schemas import SCORES, TASKS
 from stages.contract.tables import read_table, write_table
 from stages.contract.task import tasks_of
+from stages.contract.transcript import Template
 from stages.evals.summary import headline
 from stages.rewards.scorer import refused
 from stages.tasks.general import REFUSALS
@@ -35,14 +36,17 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     )
     preferences = reward_judge(paths.data, model)([d.task for d in drawn], [d.text for d in drawn])
     checkpoint = digest(model.folder)
-    rows = [_row(paths.item, d, p, settings, checkpoint, params.seed) for d, p in zip(drawn, preferences, strict=True)]
+    rows = [
+        _row(paths.item, d, p, settings, checkpoint, params.seed, model.codec.template)
+        for d, p in zip(drawn, preferences, strict=True)
+    ]
     scores = pl.DataFrame(rows, schema=SCORES.schema)
     write_table(scores, paths.out / "scores.parquet", SCORES)
     paths.write_metrics(headline(scores))
 
 
 def _row(
-    name: str, draw: Draw, preference: float | None, settings: Evaluate, checkpoint: str, seed: int
+    name: str, draw: Draw, preference: float | None, settings: Evaluate, checkpoint: str, seed: int, template: Template
 ) -> dict[str, object]:
     grades = draw.grade
     row: dict[str, object] = {
@@ -65,7 +69,7 @@ def _row(
         "language_consistency": grades.language,
         "num_tokens": len(draw.completion.tokens),
         "truncated": not draw.completion.finished,
-        "refused": refused(draw.text, REFUSALS),
+        "refused": refused(draw.text, REFUSALS, template),
         "preference": preference,
     }
     return {"r1_id": SCORES.row_id(row), **row}

@@ -25,11 +25,11 @@ QUALITY = 0.85  # share of the general rows that are as the guideline wants them
 
 
 def main(params: Params, paths: Paths, report: Reporter) -> None:
-    assert params.rejection is not None
+    assert params.rejection is not None and params.rollout is not None
     settings = params.rejection
     filters = [
         incorrect,
-        bad_format,
+        bad_format(params.rollout.template),
         mixed_language(min_consistency=settings.min_language),
         code_block,
         long_paragraph(max_characters=settings.max_paragraph),

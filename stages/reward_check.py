@@ -70,7 +70,7 @@ def sampled_groups(
     drawn = sample_tasks(
         model, tasks, sampling, paths, report, draws=size, seed=params.seed, name=f"sampling {checkpoint}"
     )
-    scores = scorer(settings.reward)(
+    scores = scorer(settings.reward, graded=lambda tasks, texts, finished: [d.grade for d in drawn])(
         [d.task for d in drawn],
         [d.text for d in drawn],
         [d.completion.finished for d in drawn],

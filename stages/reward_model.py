@@ -25,7 +25,7 @@ from stages.contract.params import RewardModel as Settings
 from stages.contract.schemas import LABELS, PAIRS, TASKS
 from stages.contract.tables import read_table, write_table
 from stages.contract.task import tasks_of
-from stages.contract.transcript import split
+from stages.contract.transcript import Template, split
 from stages.curate.mix import sample
 from stages.curate.outcome import Curated, divide, forget, then
 from stages.model.checkpoint import load_decoder, save_checkpoint, weights_digest
@@ -45,7 +45,13 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     )
 
     checkpoint = digest(model.folder)
-    pairs = judged_pairs([d for d in drawn if d.task.kind == "helpful"], settings, checkpoint, seed=params.seed)
+    pairs = judged_pairs(
+        [d for d in drawn if d.task.kind == "helpful"],
+        settings,
+        checkpoint,
+        seed=params.seed,
+        template=model.codec.template,
+    )
     pairs = then(pairs, forget(pairs.kept, settings.forget))
     write_table(pairs.kept, paths.out / "pairs.parquet", PAIRS)
     write_table(pairs.rejected, paths.out / "pairs_rejected.parquet", PAIRS.rejected())
@@ -127,12 +133,12 @@ def _scalar(model: Model) -> RewardModel:
     return RewardModel(load_decoder(model.folder, labels=1), pad_id=model.codec.pad_id, team=model.team)
 
 
-def judged_pairs(drawn: list[Draw], settings: Settings, checkpoint: str, *, seed: int) -> Curated:
+def judged_pairs(drawn: list[Draw], settings: Settings, checkpoint: str, *, seed: int, template: Template) -> Curated:
     """Pairs of a prompt's distinct answers, judged; those without a clear margin are rejected."""
     rng, prompts = random.Random(f"{seed} judge"), by_question()
     rows, reasons = [], []
-    for a, b in _pairs(drawn):
-        left, right = split(a.text).answer, split(b.text).answer
+    for a, b in _pairs(drawn, template):
+        left, right = split(a.text, template).answer, split(b.text, template).answer
         margin = judge_pair(
             rng, prompts[a.task.prompt], left, right, queries=settings.judge_queries, noise=settings.judge_noise
         )
@@ -158,11 +164,11 @@ def judged_pairs(drawn: list[Draw], settings: Settings, checkpoint: str, *, seed
     return divide(pl.DataFrame(rows, schema=PAIRS.schema), reasons)
 
 
-def _pairs(drawn: list[Draw]) -> Iterator[tuple[Draw, Draw]]:
+def _pairs(drawn: list[Draw], template: Template) -> Iterator[tuple[Draw, Draw]]:
     """All pairs of distinct summaries of one prompt's answers."""
     groups: dict[str, dict[str, Draw]] = {}
     for draw in drawn:
-        groups.setdefault(draw.task.id, {}).setdefault(split(draw.text).answer or "", draw)
+        groups.setdefault(draw.task.id, {}).setdefault(split(draw.text, template).answer or "", draw)
     for group in groups.values():
         yield from combinations(group.values(), 2)
 

@@ -17,7 +17,7 @@ HOMES = {
     "vllm": {"stages/rollout/vllm.py"},
     "deepspeed": {"stages/model/trainer.py"},
     "mpmath": {"stages/rewards/precise.py"},
-    "sympy": set(),  # torch brings it; its parsers evaluate text (docs/decisions/0004)
+    "sympy": {"stages/rewards/symbolic.py"},
     "dvc": {"r1cli/pipeline.py"},
     "rich": {"r1cli/console.py"},
 }

@@ -64,21 +64,22 @@ class Change:
     params: Mapping[str, tuple[object, object]]
     rows: Sequence[Rows]
     weights: Sequence[str]  # checkpoints that are others
+    libraries: Mapping[str, tuple[object, object]]  # versions that are others
 
 
 def differences(before: Snapshot, after: Snapshot) -> list[Change]:
     """The stages that differ, in order."""
     names = list(dict.fromkeys([*after.artifacts, *before.artifacts]))
     found = [_change(before, after, name) for name in names]
-    return [c for c in found if c.only or c.code or c.params or c.rows or c.weights]
+    return [c for c in found if c.only or c.code or c.params or c.rows or c.weights or c.libraries]
 
 
 def _change(before: Snapshot, after: Snapshot, name: str) -> Change:
     old, new = before.artifacts.get(name), after.artifacts.get(name)
     if old is None or new is None:
-        return Change(stage=name, only="after" if old is None else "before", code=False, params={}, rows=[], weights=[])
+        only = "after" if old is None else "before"
+        return Change(stage=name, only=only, code=False, params={}, rows=[], weights=[], libraries={})
     then, now = dict(flat(old.manifest.params)), dict(flat(new.manifest.params))
-    params = {key: (then.get(key), now.get(key)) for key in {**then, **now} if then.get(key) != now.get(key)}
     tables = sorted({*old.kept_tables(), *new.kept_tables()})
     rows = [found for table in tables if (found := _rows(before, old, after, new, table)) is not None]
     checkpoints = {**old.manifest.checkpoints, **new.manifest.checkpoints}
@@ -86,10 +87,15 @@ def _change(before: Snapshot, after: Snapshot, name: str) -> Change:
         stage=name,
         only="",
         code=old.manifest.code != new.manifest.code,
-        params=params,
+        params=_changed(then, now),
         rows=rows,
         weights=[c for c in checkpoints if old.manifest.checkpoints.get(c) != new.manifest.checkpoints.get(c)],
+        libraries=_changed(old.manifest.determinism.libraries, new.manifest.determinism.libraries),
     )
+
+
+def _changed(then: Mapping[str, object], now: Mapping[str, object]) -> dict[str, tuple[object, object]]:
+    return {key: (then.get(key), now.get(key)) for key in {**then, **now} if then.get(key) != now.get(key)}
 
 
 def _rows(before: Snapshot, old: Artifact, after: Snapshot, new: Artifact, table: str) -> Rows | None:

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from r1cli import release, runs
+from r1cli.lineage import snapshot
 from r1cli.lineage.revisions import WORKSPACE, metrics
 from r1cli.lineage.snapshot import Artifact, Checkpoint, Snapshot, lineage_digest
 from r1cli.lineage.tree import UNKNOWN, sources
@@ -40,8 +41,10 @@ def export(root: Path, found: Snapshot, chosen: Checkpoint, target: Path, *, rec
     """Write the folder; returns its files. `records` are the run records, for the events' times.
 
     Raises:
-        UserError: the folder is not empty, or a file is not what the manifest says.
+        UserError: the folder is not empty, a file is not what the manifest says, or the checkpoint was made from other
+            files than lie here.
     """
+    snapshot.whole(found, chosen.artifact.name)
     if target.exists() and any(target.iterdir()):
         raise UserError(f"{target} is not empty", hint="give a new folder")
     target.mkdir(parents=True, exist_ok=True)

@@ -7,8 +7,10 @@ sees exactly the stages concerned as stale, the list is part of git, dvc.lock an
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
+from r1cli import params_file, run
 from r1cli.lineage.rows import Place
 from r1cli.lineage.snapshot import Snapshot
+from r1cli.project import Project
 from stages.contract.errors import UserError
 
 WRITERS = ("prompts", "cold_start", "rejection", "reward_model")
@@ -79,3 +81,20 @@ def merged(values: Mapping[str, object], plan: Plan) -> list[tuple[tuple[str, ..
         listed = [str(row_id) for row_id in before] if isinstance(before, list) else []
         edits.append(((section, "forget"), [*listed, *(row_id for row_id in ids if row_id not in listed)]))
     return edits
+
+
+def list_in_params(project: Project, plan: Plan) -> None:
+    """Have params.yaml list the ids, after checking that what must run can run.
+
+    Raises:
+        UserError: it can't; params.yaml is as it was.
+    """
+    run.prepare(project, "all", [], run.Options())
+    edits = merged(params_file.read_params(project.params), plan)
+    params_file.write_text(project.params, params_file.edit(project.params.read_text(), edits))
+
+
+def run_again(project: Project, plan: Plan, found: Snapshot) -> None:
+    """Run the stages that must be without the rows."""
+    for name in plan.leaves(found):
+        run.repro(project, name, run.Options())

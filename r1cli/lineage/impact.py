@@ -1,10 +1,11 @@
 """What depends on rows: steps, rows made from them, checkpoints, scores; and how far back a clean state lies."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
-from r1cli.lineage.rows import descendants
+from r1cli.lineage.revisions import Metrics
+from r1cli.lineage.rows import Place, descendants
 from r1cli.lineage.snapshot import Snapshot
 from r1cli.lineage.uses import Use, uses
 
@@ -81,3 +82,36 @@ def _holds(found: Snapshot, name: str, ids: Collection[str]) -> int:
         frame = pl.scan_parquet(found.file(artifact, table)).select("r1_id")
         count += frame.filter(pl.col("r1_id").is_in(wanted.implode())).select(pl.len()).collect().item()
     return count
+
+
+def scores(result: Impact, known: Metrics) -> dict[str, Mapping[str, float]]:
+    """The headline metrics of the evaluations that depend on the rows; where only the judge does, what it judged."""
+    found: dict[str, Mapping[str, float]] = {}
+    for effect in result.effects:
+        figures = known.get(effect.artifact.replace("@", "-"), {})
+        if effect.artifact.startswith("evaluate@") and effect.learned and figures:
+            judged = effect.through == ("reward_model",) and not effect.made
+            found[effect.artifact] = {k: v for k, v in figures.items() if k == "preference" or not judged}
+    return found
+
+
+def described(
+    found: Snapshot, places: Sequence[Place], result: Impact, scored: Mapping[str, Mapping[str, float]]
+) -> dict[str, object]:
+    """For programs."""
+    affected = {effect.artifact for effect in result.effects if effect.learned}
+    checkpoints = [
+        (name in affected, f"{artifact.folder}/{folder}")
+        for name, artifact in found.artifacts.items()
+        for folder in artifact.manifest.checkpoints
+    ]
+    return {
+        "rows": [vars(place) for place in places],
+        "artifacts": [vars(effect) for effect in result.effects],
+        "checkpoints": [path for depends, path in checkpoints if depends],
+        "clean_checkpoints": [path for depends, path in checkpoints if not depends],
+        "descendants": result.made.to_dicts(),
+        "used": [use.described() for use in result.uses],
+        "scores": scored,
+        "last_clean": [vars(rewind) for rewind in result.rewinds],
+    }

@@ -8,6 +8,7 @@ from bisect import bisect_left
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
+from r1cli.lineage import snapshot
 from r1cli.lineage.snapshot import Checkpoint, Snapshot, lineage_digest
 from stages.contract import merkle
 from stages.contract.errors import UserError
@@ -55,8 +56,9 @@ def prove(found: Snapshot, chosen: Checkpoint, row_id: str) -> dict[str, object]
     """The proof as JSON.
 
     Raises:
-        UserError: the tables or ledgers here are not those of the manifests.
+        UserError: the tables or ledgers here are not those of the manifests, or the manifests contradict each other.
     """
+    snapshot.whole(found, chosen.artifact.name)
     row = bytes.fromhex(row_id)
     claims = []
     for member in members(found, chosen.artifact.name):

@@ -1,6 +1,8 @@
 """Do a training's first steps again and compare: the same rows, the same samples, the same weights to the bit."""
 
+import importlib.metadata
 import shutil
+import sys
 from dataclasses import dataclass
 
 from r1cli import execute
@@ -21,6 +23,16 @@ class Replay:
     step: int
     entries: bool
     weights: bool
+
+    @property
+    def same(self) -> bool:
+        return self.entries and self.weights
+
+    def hint(self, found: Snapshot) -> str:
+        """What may be the reason where it is not the same."""
+        then = found.artifacts[self.artifact].manifest.determinism.libraries
+        others = [f"{name} {then[name]} then, {here} now" for name in then if (here := _version(name)) != then[name]]
+        return "; ".join(others) or "another kind of processor?   (r1 doctor shows this one)"
 
 
 def replay(project: Project, found: Snapshot, chosen: Checkpoint, steps: int, executor: Executor) -> Replay:
@@ -63,6 +75,15 @@ def replay(project: Project, found: Snapshot, chosen: Checkpoint, steps: int, ex
         entries=again.head == _link(found, chosen, name, step),
         weights=again.weights.get(str(step)) == head.weights[str(step)],
     )
+
+
+def _version(library: str) -> str:
+    if library == "python":
+        return f"{sys.version_info.major}.{sys.version_info.minor}"
+    try:
+        return importlib.metadata.version(library)
+    except importlib.metadata.PackageNotFoundError:
+        return "none"
 
 
 def _ledger(chosen: Checkpoint) -> tuple[str, Head]:

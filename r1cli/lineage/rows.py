@@ -26,6 +26,11 @@ class Place:
     dropped: str | None = None
 
 
+def is_whole(text: str) -> bool:
+    """Whether this is a whole row id."""
+    return len(text) == WHOLE and _ID.fullmatch(text) is not None
+
+
 def find(found: Snapshot, wanted: str) -> list[Place]:
     """The rows that an id, the beginning of one, or a filter names. A filter is an SQL condition on the columns of
     the tables: `source = 'file:gsm8k.jsonl'`, `family = 'code' AND language = 'zh'`.
@@ -43,7 +48,9 @@ def find(found: Snapshot, wanted: str) -> list[Place]:
         try:
             condition = pl.sql_expr(wanted)
         except pl.exceptions.PolarsError as error:
-            raise UserError(f"{wanted!r} is neither a row id nor a filter ({error})", hint=_HINT) from error
+            raise UserError(
+                f"{wanted!r} is neither a row id nor a filter ({_first_line(error)})", hint=_HINT
+            ) from error
     places = [
         place
         for artifact in found.artifacts.values()
@@ -61,7 +68,24 @@ def find(found: Snapshot, wanted: str) -> list[Place]:
     return places
 
 
+def one(found: Snapshot, wanted: str) -> list[Place]:
+    """The places of the one row that an id, or the beginning of one, names.
+
+    Raises:
+        UserError: it names none or several, or is no id.
+    """
+    if _ID.fullmatch(wanted) is None:
+        raise UserError(
+            f"{wanted!r} is no row id: 6 to 32 digits of 0-9 and a-f", hint="r1 impact FILTER --json   (ids)"
+        )
+    return find(found, wanted)
+
+
 _HINT = "r1 impact ROW_ID, or a filter such as: r1 impact \"source = 'file:mine.jsonl'\""
+
+
+def _first_line(error: Exception) -> str:
+    return next(iter(str(error).strip().splitlines()), type(error).__name__)
 
 
 def _matching(found: Snapshot, artifact: Artifact, table: str, condition: "pl.Expr") -> list[Place]:
@@ -74,7 +98,9 @@ def _matching(found: Snapshot, artifact: Artifact, table: str, condition: "pl.Ex
     try:
         rows = frame.with_row_index("r1_row").filter(condition).select(columns).collect()
     except pl.exceptions.PolarsError as error:
-        raise UserError(f"the filter doesn't fit {artifact.folder}/{table} ({error})", hint=_HINT) from error
+        raise UserError(
+            f"the filter doesn't fit {artifact.folder}/{table} ({_first_line(error)})", hint=_HINT
+        ) from error
     return [
         Place(id=row["r1_id"], artifact=artifact.name, table=table, row=row["r1_row"], dropped=row.get("r1_drop"))
         for row in rows.iter_rows(named=True)

@@ -1,5 +1,6 @@
 """A state of the pipeline's outs: the working tree's, or another revision's out of DVC's cache."""
 
+import difflib
 import json
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
@@ -9,6 +10,8 @@ from pathlib import Path
 
 from stages.contract.errors import UserError
 from stages.contract.manifest import NAME, Manifest, parse_manifest
+
+UNDESCRIBED = ("data/imports", "data/metrics", "data/plots")  # inputs that no stage's manifest describes
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -167,8 +170,11 @@ def checkpoint(found: Snapshot, target: str) -> Checkpoint:
         or (len(wanted) >= 6 and one.weights.startswith(wanted))
     ]
     if not chosen:
+        names = [one.artifact.name if len(one.artifact.manifest.checkpoints) == 1 else one.path for one in known]
+        near = difflib.get_close_matches(wanted, names, n=1)
         raise UserError(
-            f"no checkpoint is called {target!r} (there are: {', '.join(one.artifact.name for one in known)})",
+            f"no checkpoint is called {target!r}"
+            + (f" (did you mean {near[0]}?)" if near else f" (there are: {', '.join(names)})"),
             hint="r1 run all" if not known else f"r1 lineage {known[-1].artifact.name}",
         )
     if len(chosen) > 1:
@@ -177,6 +183,36 @@ def checkpoint(found: Snapshot, target: str) -> Checkpoint:
             hint=f"r1 lineage {chosen[0].path}",
         )
     return chosen[0]
+
+
+def contradictions(found: Snapshot, name: str) -> list[str]:
+    """Where an artifact, or one behind it, was made from other files than those that lie here with their manifests:
+    what is said of their rows is then not about the rows that it was made from."""
+    listed = []
+    for reader in found.upstream(name):
+        for path, known in found.artifacts[reader].manifest.inputs.items():
+            files = {f"{path}/{file}": digest for file, digest in known.files.items()} or {path: known.sha256}
+            for producer in (found.artifacts[other] for other in found.producers[reader][path]):
+                for file, digest in files.items():
+                    own = file.removeprefix(f"{producer.folder}/")
+                    if own in (file, NAME):
+                        continue  # another artifact's, or a manifest, which may change without its rows
+                    if own not in producer.manifest.files or producer.manifest.files[own].sha256 != digest:
+                        listed.append(f"{reader} was made from another {file} than lies here")
+            if path.startswith("data/") and path not in UNDESCRIBED and not found.producers[reader][path]:
+                listed.append(f"nothing here says where {path} came from, which {reader} was made from")
+    return listed
+
+
+def whole(found: Snapshot, name: str) -> None:
+    """Check that an artifact was made from what lies here.
+
+    Raises:
+        UserError: it wasn't.
+    """
+    if wrong := contradictions(found, name):
+        more = f" (and {len(wrong) - 1} more)" if len(wrong) > 1 else ""
+        raise UserError(f"{wrong[0]}{more}", hint=f"r1 run {name}   (or go back: git checkout, dvc checkout)")
 
 
 def lineage_digest(found: Snapshot, name: str) -> str:

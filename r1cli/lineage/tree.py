@@ -4,7 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from r1cli.console import Node
-from r1cli.lineage.snapshot import Artifact, Checkpoint, Snapshot, lineage_digest
+from r1cli.lineage.snapshot import Artifact, Checkpoint, Snapshot, contradictions, lineage_digest
 from r1cli.params_file import flat
 from stages.contract.manifest import Source
 
@@ -18,6 +18,7 @@ def describe(found: Snapshot, chosen: Checkpoint, differences: Mapping[str, Sequ
         "checkpoint": chosen.path,
         "weights": chosen.weights,
         "lineage": lineage_digest(found, chosen.artifact.name),
+        "contradictions": contradictions(found, chosen.artifact.name),
         "sources": [vars(source) for source in sources(found, names)],
         "artifacts": [
             {
@@ -33,11 +34,22 @@ def describe(found: Snapshot, chosen: Checkpoint, differences: Mapping[str, Sequ
                     ledger: {"trains": head.trains, "steps": head.steps, "entries": head.entries, "head": head.head}
                     for ledger, head in found.artifacts[name].manifest.ledgers.items()
                 },
+                "determinism": vars(found.artifacts[name].manifest.determinism),
                 "differs": list(differences.get(name, ())),
             }
             for name in names
         ],
     }
+
+
+def determinism(found: Snapshot, names: Sequence[str]) -> list[str]:
+    """What the bits of these artifacts depend on beside inputs, params and code, and what may differ all the same."""
+    stated = [found.artifacts[name].manifest.determinism for name in names]
+    versions = sorted({f"{name} {version}" for one in stated for name, version in one.libraries.items()})
+    threads = sorted({one.threads for one in stated if one.threads})
+    lines = [f"made with {', '.join(versions)}" + (f", threads {', '.join(map(str, threads))}" if threads else "")]
+    lines += [f"bits depend on {text}" for text in dict.fromkeys(text for one in stated for text in one.depends_on)]
+    return lines + [f"may differ: {text}" for text in dict.fromkeys(text for one in stated for text in one.open)]
 
 
 def sources(found: Snapshot, names: Sequence[str]) -> list[Source]:
@@ -109,4 +121,7 @@ def summary(artifact: Artifact) -> str:
 
 
 def params_line(artifact: Artifact) -> str:
-    return " · ".join(f"{key} {value}" for key, value in flat(artifact.manifest.params))
+    """An artifact's params; those of its own section by their names alone, those that are empty left out."""
+    own = f"{artifact.manifest.stage}."
+    listed = [(key.removeprefix(own), value) for key, value in flat(artifact.manifest.params)]
+    return " · ".join(f"{key} {value}" for key, value in listed if value not in ("", [], {}))

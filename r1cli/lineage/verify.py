@@ -8,13 +8,12 @@ closely as what is left allows.
 import os
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from r1cli import code_lock, params_file
-from r1cli.lineage.snapshot import Artifact, Snapshot, behind
-from stages.contract.errors import UserError
+from r1cli import code_lock, pipeline
+from r1cli.lineage.snapshot import UNDESCRIBED, Artifact, Checkpoint, Snapshot, behind
 from stages.contract.manifest import NAME, PREFIX, ROSTER, File, Head, Rows, digests, files_below, input_of
 from stages.contract.merkle import RowSet, order_digest
 
@@ -22,7 +21,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 MOST = 5  # rows of one table that are named for one kind of fault
-SIDECAR = "_rejected"
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -38,11 +36,21 @@ class Fault:
 class Report:
     """What was looked at, and what is wrong."""
 
+    artifacts: int
     files: int
     bytes: int
     rows: int
     steps: int
     faults: Sequence[Fault]
+
+
+def checked(root: Path, found: Snapshot, checkpoint: Checkpoint | None) -> Report:
+    """Check a checkpoint and all that led to it; without one everything here, and DVC's cache."""
+    if checkpoint:
+        return verify(root, found, found.upstream(checkpoint.artifact.name))
+    report = verify(root, found, list(found.artifacts))
+    more = [*absent(root, found), *check_cache(root, pipeline.cache_folder(root))]
+    return replace(report, faults=[*report.faults, *more])
 
 
 def verify(root: Path, found: Snapshot, names: Sequence[str]) -> Report:
@@ -72,6 +80,7 @@ def verify(root: Path, found: Snapshot, names: Sequence[str]) -> Report:
         faults += _check_inputs(root, found, artifact, hashed)
     faults += _check_parents(root, found, chosen)
     return Report(
+        artifacts=len(chosen),
         files=len(hashed),
         bytes=sum(file.size for file in hashed.values()),
         rows=rows,
@@ -94,7 +103,10 @@ def _check_files(artifact: Artifact, hashed: Mapping[str, File]) -> Iterator[Fau
         yield Fault(level="files", where=f"{folder}/{name}", what="is in no manifest")
     for name in sorted(here & artifact.manifest.files.keys()):
         was, now = artifact.manifest.files[name], hashed[f"{folder}/{name}"]
-        if was.sha256 != now.sha256:
+        if was.sha256 != now.sha256 and was.md5 == now.md5:
+            what = f"was changed (its two digests of {name} contradict each other)"
+            yield Fault(level="files", where=f"{folder}/{NAME}", what=what)
+        elif was.sha256 != now.sha256:
             sizes = "" if was.size == now.size else f", {now.size:,} bytes instead of {was.size:,}"
             yield Fault(level="files", where=f"{folder}/{name}", what=f"was changed (SHA-256 differs{sizes})")
 
@@ -104,42 +116,20 @@ def _check_files(artifact: Artifact, hashed: Mapping[str, File]) -> Iterator[Fau
 
 def absent(root: Path, found: Snapshot) -> list[Fault]:
     """Stages of dvc.lock whose artifacts aren't here, or have no manifest."""
-    names = [name for name in lock_entries(root) if name not in found.artifacts]
+    names = [name for name in pipeline.lock_entries(root) if name not in found.artifacts]
     return [
         Fault(level="files", where=name, what="is in dvc.lock, but has no readable manifest here") for name in names
     ]
 
 
-def lock_entries(root: Path) -> dict[str, dict[str, object]]:
-    """The stages of dvc.lock.
-
-    Raises:
-        UserError: it is no lock file.
-    """
-    path = root / "dvc.lock"
-    if not path.is_file():
-        return {}
-    stages = params_file.read_params(path).get("stages")
-    if not isinstance(stages, dict):
-        raise UserError("dvc.lock has no stages", hint="git checkout -- dvc.lock")
-    return stages
-
-
-def paths_of(entry: Mapping[str, object], what: str) -> dict[str, str]:
-    """The deps or outs of a lock entry: path -> MD5."""
-    listed = entry.get(what)
-    pairs = [(o.get("path"), o.get("md5")) for o in listed if isinstance(o, dict)] if isinstance(listed, list) else []
-    return {str(path): str(digest) for path, digest in pairs}
-
-
 def _check_lock(root: Path, chosen: Sequence[Artifact], hashed: Mapping[str, File]) -> Iterator[Fault]:
-    lock = lock_entries(root)
+    lock = pipeline.lock_entries(root)
     for artifact in chosen:
         entry = lock.get(artifact.name)
         if entry is None:
             yield Fault(level="files", where="dvc.lock", what=f"has no entry for {artifact.name}")
             continue
-        for path, digest in paths_of(entry, "outs").items():
+        for path, digest in pipeline.paths_of(entry, "outs").items():
             if path == artifact.folder:
                 below = {n.removeprefix(f"{path}/"): f for n, f in hashed.items() if n.startswith(f"{path}/")}
                 if input_of(below).md5 != digest and _as_described(artifact, below):
@@ -148,7 +138,7 @@ def _check_lock(root: Path, chosen: Sequence[Artifact], hashed: Mapping[str, Fil
                 yield Fault(level="files", where=path, what="is missing")
             elif digests(root / path).md5 != digest:
                 yield Fault(level="files", where=path, what="was changed (dvc.lock has another MD5)")
-        for path, digest in paths_of(entry, "deps").items():
+        for path, digest in pipeline.paths_of(entry, "deps").items():
             known = artifact.manifest.inputs.get(path)
             if known is not None and known.md5 != digest:
                 yield Fault(
@@ -293,9 +283,8 @@ def _check_ledger(root: Path, found: Snapshot, artifact: Artifact, name: str, he
         yield Fault(level="ledgers", where=where, what=f"step {step}: its entries are not those that were recorded")
     end = str(again["chain"][-1]) if len(again) else ""
     if (len(ledger), ledger["step"].n_unique(), end) != (head.entries, head.steps, head.head):
-        what = (
-            f"has {len(ledger)} entries and ends with {end[:8]}, its manifest says {head.entries} and {head.head[:8]}"
-        )
+        now = f"{len(ledger)} entries of {ledger['step'].n_unique()} steps, ending with {end[:8]}"
+        what = f"has {now}; its manifest says {head.entries} of {head.steps}, ending with {head.head[:8]}"
         yield Fault(level="ledgers", where=where, what=what)
     ids: list[str] = []
     if head.table:
@@ -345,7 +334,7 @@ def _check_inputs(root: Path, found: Snapshot, artifact: Artifact, hashed: Mappi
             for name in sorted(set(files_below(root / path)) - set(files)):
                 what = f"was not there when {artifact.name} was made"
                 yield Fault(level="closure", where=f"{path}/{name}", what=what)
-        if path.startswith("data/") and path not in ("data/imports", "data/metrics", "data/plots"):
+        if path.startswith("data/") and path not in UNDESCRIBED:
             if not behind(path, found.artifacts.values()):
                 yield Fault(level="closure", where=path, what=f"no manifest says where it came from ({artifact.name})")
 

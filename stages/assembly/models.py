@@ -148,5 +148,5 @@ def reward_judge(data: Path, model: Model) -> Judge:
 def read_by(kind: str, codec: TokenizerCodec, prompt: str, response: str) -> list[int]:
     """The tokens that a reward model reads: prompt and summary (helpful), or prompt and everything (safety)."""
     if kind == "helpful":
-        response = f"{ANSWER}{split(response).answer or ''}{END_ANSWER}"
+        response = f"{ANSWER}{split(response, codec.template).answer or ''}{END_ANSWER}"
     return codec.prompt(prompt) + codec.response(response)

@@ -14,6 +14,7 @@ from stages.contract.params import ColdStart, Params, Rejection, Sampling
 from stages.contract.schemas import EXAMPLES, TASKS, content_id
 from stages.contract.tables import read_table, write_table
 from stages.contract.task import Task, tasks_of
+from stages.contract.transcript import Template
 from stages.curate.dedup import deduplicate
 from stages.curate.filters import Filter, Row, keep
 from stages.curate.mix import keep_per
@@ -84,7 +85,7 @@ def sample_tasks(
     kept = samples.found(ids, draws=draws)
     sampled: list[tuple[Task, int, Completion, str]] = []
     pending: list[Pending] = []
-    graders = Graders(processes_for(tasks))
+    graders = Graders(processes_for(tasks), template=model.codec.template)
     for begin in ids:
         part = tasks[begin : begin + chunk]
         if begin not in kept:
@@ -115,14 +116,21 @@ def sample_tasks(
 
 
 def example_rows(
-    draws: Sequence[Draw], texts: Sequence[str], sampling: Sampling, *, checkpoint: str, seed: int, op: str
+    draws: Sequence[Draw],
+    texts: Sequence[str],
+    sampling: Sampling,
+    *,
+    checkpoint: str,
+    seed: int,
+    op: str,
+    template: Template,
 ) -> pl.DataFrame:
     """Sampled answers (or what a refiner made of them, `texts`) as rows of EXAMPLES, graded: two more columns,
     `verdict` and `language_consistency`, that the curation filters read and `curated_examples` drops."""
     rows = []
     for draw, text in zip(draws, texts, strict=True):
         refined = text != draw.text
-        grades = grade(draw.task, text, finished=draw.completion.finished) if refined else draw.grade
+        grades = grade(draw.task, text, finished=draw.completion.finished, template=template) if refined else draw.grade
         row: dict[str, object] = {
             "r1_parents": [draw.task.id],
             "r1_op": op if refined else "generate",
@@ -187,7 +195,13 @@ def sampled_examples(
     )
     texts = [refine(draw.text, draw.task.language) if refine else draw.text for draw in drawn]
     rows = example_rows(
-        drawn, texts, sampling, checkpoint=digest(model.folder), seed=params.seed, op="refine" if refine else "generate"
+        drawn,
+        texts,
+        sampling,
+        checkpoint=digest(model.folder),
+        seed=params.seed,
+        op="refine" if refine else "generate",
+        template=model.codec.template,
     )
     curated = curated_examples(
         rows,

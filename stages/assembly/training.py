@@ -84,7 +84,7 @@ def reinforce(
     def used(step: int, samples: Sequence[Sample]) -> None:
         ledger.record(step, ledger_entries(rows_of(step, samples), samples, updates_before(step, settings)))
 
-    graders = Graders(processes_for([*tasks, *problems]))
+    graders = Graders(processes_for([*tasks, *problems]), template=model.codec.template)
     parts = Parts(
         policy=model.policy,
         engine=model.engine,
@@ -96,6 +96,7 @@ def reinforce(
         validate=lambda draw: _validation_figures(draw([*problems, *general])),
         keep=lambda step, samples: kept.rows.extend(rows_of(step, samples)),
         used=used,
+        begin=graders.ahead if graders.size else None,
     )
     optimiser = adamw(model.policy.parameters(), betas=settings.betas, weight_decay=settings.weight_decay)
     curve, validated = train(

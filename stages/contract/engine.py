@@ -1,6 +1,6 @@
 """The seam between sampling and everything that needs samples: token ids in, token ids and log-probabilities out."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -15,6 +15,10 @@ class Completion:
     finished: bool  # False: cut off at max_new_tokens
 
 
+OnFinished = Callable[[int, int, Completion], None]
+"""(the prompt's place, the draw's number, its completion)"""
+
+
 class Engine(Protocol):
     """Something that samples from the policy (stages/rollout)."""
 
@@ -27,8 +31,13 @@ class Engine(Protocol):
         temperature: float,
         top_p: float,
         seed: int,
+        on_finished: OnFinished | None = None,
     ) -> list[list[Completion]]:
-        """`draws` completions for each prompt, in the prompts' order. The same arguments and weights give the same answer."""
+        """`draws` completions for each prompt, in the prompts' order. The same arguments and weights give the same answer.
+
+        `on_finished` is told of each completion as soon as it is there, in any order and from any thread, so that work
+        on it can begin while others are sampled.
+        """
 
 
 class Codec(Protocol):

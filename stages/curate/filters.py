@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 
 import polars as pl
 
-from stages.contract.transcript import split
+from stages.contract.transcript import Template, split
 from stages.curate.outcome import Curated, divide
 from stages.curate.words import tokens
 
@@ -43,9 +43,9 @@ def incorrect(row: Row) -> str | None:
     return None if row["verdict"] == "correct" else "incorrect"
 
 
-def bad_format(row: Row) -> str | None:
+def bad_format(template: Template) -> Filter:
     """Drop responses outside the template."""
-    return None if split(text_of(row)).well_formed else "bad_format"
+    return lambda row: None if split(text_of(row), template).well_formed else "bad_format"
 
 
 def repetition(*, max_share: float, ngram: int = 4) -> Filter:

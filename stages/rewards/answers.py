@@ -89,6 +89,9 @@ def _read(cleaned: str, *, list_commas: bool = False, unit_letters: bool = True)
         return _text(words)
     if based := _based(cleaned):
         return based
+    sides = cleaned.split("=")
+    if len(sides) > 1 and len({side.strip() for side in sides}) == 1:
+        return _text(words)  # 0 = 0 says nothing of a value
     try:
         return _measured(parse(cleaned, list_commas=list_commas, unit_letters=unit_letters))
     except ReadError:

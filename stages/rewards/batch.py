@@ -4,6 +4,9 @@
         pending = graders.submit(tasks, texts, finished)   # returns at once: generate the next batch meanwhile
         grades = pending.result()                          # in the rows' order
 
+Rows that are finished while others are still being sampled can be handed over one by one: `ahead` begins to grade them,
+and `grade_all` waits for what was begun and grades the rest.
+
 A process that dies or overruns its deadline is replaced; the row it was at is tried once more (after a death) and is
 then `unknown`, and no other row is touched. With size 0 rows are graded in the caller's process, at once.
 """
@@ -17,6 +20,7 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from stages.contract.task import Task
+from stages.contract.transcript import Template
 from stages.rewards import grader
 from stages.rewards.formatting import format_reward
 from stages.rewards.plain import read
@@ -29,11 +33,16 @@ TIMEOUT_S = 120.0  # of one row: a program with many slow cases, on a busy machi
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """What is graded."""
+    """What is graded. Equal rows have equal grades."""
 
     task: Task
     text: str
     finished: bool
+    template: Template
+
+    def grade(self) -> Grade:
+        """Grade it here."""
+        return grade(self.task, self.text, finished=self.finished, template=self.template)
 
 
 def processes_for(tasks: Sequence[Task]) -> int:
@@ -69,25 +78,45 @@ class Pending:
 
 
 class Graders:
-    """`size` processes, started when they are first needed. May be used from any thread."""
+    """`size` processes, started when they are first needed. May be used from any thread. All rows are of one template."""
 
-    def __init__(self, size: int, *, timeout_s: float = TIMEOUT_S) -> None:
+    def __init__(self, size: int, *, template: Template = "tiny", timeout_s: float = TIMEOUT_S) -> None:
         self.size = size
+        self.template = template
         self.timeout_s = timeout_s
         self.num_replaced = 0  # processes that died or were late
         self._threads = ThreadPoolExecutor(size, thread_name_prefix="grader") if size else None
         self._idle: list[Worker] = []
+        self._ahead: dict[Row, Future[list[Grade]]] = {}
         self._lock = threading.Lock()
 
     def submit(self, tasks: Sequence[Task], texts: Sequence[str], finished: Sequence[bool]) -> Pending:
         """Begin to grade rows."""
-        rows = [Row(task=t, text=x, finished=f) for t, x, f in zip(tasks, texts, finished, strict=True)]
+        return self._submit(self._rows(tasks, texts, finished))
+
+    def _rows(self, tasks: Sequence[Task], texts: Sequence[str], finished: Sequence[bool]) -> list[Row]:
+        return [
+            Row(task=task, text=text, finished=done, template=self.template)
+            for task, text, done in zip(tasks, texts, finished, strict=True)
+        ]
+
+    def _submit(self, rows: list[Row]) -> Pending:
         chunks = [rows[start : start + CHUNK] for start in range(0, len(rows), CHUNK)]
         if self._threads is None:
             ready: Future[list[Grade]] = Future()
-            ready.set_result([grade(row.task, row.text, finished=row.finished) for row in rows])
+            ready.set_result([row.grade() for row in rows])
             return Pending([ready], [len(rows)])
         return Pending([self._threads.submit(self._grade, chunk) for chunk in chunks], [len(c) for c in chunks])
+
+    def ahead(self, task: Task, text: str, finished: bool) -> None:
+        """Begin to grade a row that the next `grade_all` will ask for. In the caller's process there is no ahead: with
+        size 0 this does nothing."""
+        if self._threads is None:
+            return
+        (row,) = self._rows([task], [text], [finished])
+        with self._lock:
+            if row not in self._ahead:
+                self._ahead[row] = self._threads.submit(self._grade, [row])
 
     def _grade(self, rows: list[Row]) -> list[Grade]:
         found: list[Grade] = []
@@ -138,8 +167,13 @@ class Graders:
             raise WorkerError(f"a grading process can't be started ({type(error).__name__})") from error
 
     def grade_all(self, tasks: Sequence[Task], texts: Sequence[str], finished: Sequence[bool]) -> list[Grade]:
-        """Grade rows and wait for them."""
-        return self.submit(tasks, texts, finished).result()
+        """Grade rows, those not yet begun by `ahead`, and wait for all."""
+        rows = self._rows(tasks, texts, finished)
+        with self._lock:
+            begun, self._ahead = self._ahead, {}
+        rest = self._submit([row for row in rows if row not in begun])
+        graded = iter(rest.result())
+        return [begun[row].result()[0] if row in begun else next(graded) for row in rows]
 
     def close(self) -> None:
         """Wait for what was submitted, and end the processes."""
@@ -156,11 +190,11 @@ class Graders:
 
 
 def _line(row: Row) -> bytes:
-    return json.dumps({"task": asdict(row.task), "text": row.text, "finished": row.finished}).encode() + b"\n"
+    return json.dumps(asdict(row)).encode() + b"\n"
 
 
 def _unknown(row: Row, why: str) -> Grade:
-    well_formed = format_reward(row.text) if row.finished else 0.0
+    well_formed = format_reward(row.text, row.template) if row.finished else 0.0
     return Grade(
         verdict="unknown", reason=f"unknown:{why}", answer=None, accuracy=0.0, format=well_formed, language=0.0
     )

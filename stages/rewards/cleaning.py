@@ -13,6 +13,7 @@ _RAISED = re.compile(f"[{''.join(SUPERSCRIPTS)}]+")
 _TIMES_TEN = re.compile(r"(?<=[0-9]) ?[xX] ?(?=10 ?(?:\^|\*\*))")
 # TeX swallows the blank behind a command: `11,\! 111` is written as one number.
 _SWALLOWED = re.compile(r"(?<=[0-9])(,?)\\[!,] +(?=[0-9]{3}(?![0-9]))")
+_TEXT_COMMA = re.compile(r"(?<=[0-9])\\(?:text|mathrm|mbox) ?\{,\}(?=[0-9]{3}(?![0-9]))")
 _PLAIN_RAISED, _PLAIN_LOWERED = str.maketrans(SUPERSCRIPTS), str.maketrans(SUBSCRIPTS)
 
 
@@ -22,6 +23,7 @@ def clean(text: str) -> str:
         text = _RAISED.sub(lambda run: "^{" + run[0].translate(_PLAIN_RAISED) + "}", text)
         text = _LOWERED.sub(lambda run: "_{" + run[0].translate(_PLAIN_LOWERED) + "}", text)
         text = text.translate(CHARACTERS)
+    text = _TEXT_COMMA.sub("{,}", text)
     text = _SWALLOWED.sub(r"\1", _TIMES_TEN.sub("*", text)).replace("{:}", ":").strip()
     before = None
     while text != before:

@@ -14,11 +14,12 @@ from stages.rewards.exact import proportional as exactly_proportional
 from stages.rewards.notation import FLIPPED
 from stages.rewards.sampling import refuted
 from stages.rewards.sets import NotASetError, as_set, same_sets
-from stages.rewards.tree import PI, SHAPES, Node, add, contains, key, mul, neg, num
+from stages.rewards.tree import BIG, PI, SHAPES, Node, add, contains, key, mul, neg, num, symbols
 
 _SET_KINDS = frozenset({"union", "meet", "minus", "such", "rel", "list"})
 _INFINITE = frozenset({"inf"})
 _MEASURES = frozenset({"percent", "deg", "unit"})
+_SOLVABLE = frozenset({"=", "!=", "<", "<=", ">", ">="})
 MAX_VALUES = 200
 
 
@@ -27,18 +28,23 @@ class NeedsAlgebraError(Exception):
 
 
 class Leaves(Protocol):
-    """The comparison of two expressions. May raise NeedsAlgebraError."""
+    """The comparison of two expressions, and what solves a relation. May raise NeedsAlgebraError."""
 
     def equal(self, left: Node, right: Node) -> bool: ...
     def proportional(self, left: Node, right: Node) -> int: ...
+    def solutions(self, relation: Node) -> Sequence[Node]: ...
 
 
 def decided(left: Node, right: Node) -> bool | None:
     """Equality by structure, exact numbers, normal forms and, against it, floats. None: not decided."""
     if key(left) == key(right):
         return True
-    if any(contains(node, SHAPES | _INFINITE) or node.kind == "based" for node in (left, right)):
+    if any(contains(node, SHAPES) or node.kind == "based" for node in (left, right)):
         return _based_equal(left, right)
+    if any(contains(node, BIG) for node in (left, right)):
+        return None
+    if any(contains(node, _INFINITE) for node in (left, right)):
+        return False
     try:
         first, second = rational(left), rational(right)
     except UndefinedError:
@@ -68,6 +74,9 @@ class QuickLeaves:
         if known is None:
             raise NeedsAlgebraError
         return known
+
+    def solutions(self, relation: Node) -> Sequence[Node]:
+        raise NeedsAlgebraError
 
 
 def same(gold: Node, answer: Node, leaves: Leaves) -> bool:
@@ -336,3 +345,22 @@ def _ascending(node: Node) -> Node:
     if all(operator in (">", ">=", "=") for operator in operators) and any(operator != "=" for operator in operators):
         return Node("rel", node.args[::-1], ",".join(FLIPPED[operator] for operator in reversed(operators)))
     return node
+
+
+def solves(gold: Node, answer: Node, leaves: Leaves) -> bool:
+    """Whether the answer is all solutions of the gold, an equation or inequality in one variable. The gold alone is
+    solved: to repeat a question is no answer to it."""
+    if gold.kind != "rel" or gold.name not in _SOLVABLE or len(symbols(gold)) != 1:
+        return False
+    if any(contains(side, SHAPES | BIG | _MEASURES | {"pm"}) for side in gold.args):
+        return False
+    (variable,) = symbols(gold)
+    if any(side.kind == "sym" for side in gold.args) and not all(symbols(side) for side in gold.args):
+        return False  # it is solved
+    got = view(answer)
+    if got.kind not in ("one", "values") or got.name not in ("", variable):
+        return False
+    named = frozenset().union(*(symbols(value) for value in got.values))
+    if not named <= (frozenset() if gold.name in ("=", "!=") else {variable}):
+        return False
+    return any(same(found, answer, leaves) for found in leaves.solutions(gold))

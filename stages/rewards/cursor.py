@@ -19,6 +19,8 @@ class Cursor(ABC):
         self.bars = 0  # absolute values that are open
         self.inside = 0  # brackets that are open, where [ may close an interval
         self.builder = False  # within a set, where | means "such that"
+        self.integrals = 0  # that are open, where a differential ends a product
+        self.tries = 0  # of reading an integral
 
     @property
     def next(self) -> Token:
@@ -59,7 +61,13 @@ class Cursor(ABC):
     def union(self) -> Node: ...
 
     @abstractmethod
+    def sum(self) -> Node: ...
+
+    @abstractmethod
     def product(self) -> Node: ...
+
+    @abstractmethod
+    def starts_factor(self) -> bool: ...
 
     @abstractmethod
     def factor(self, *, signs: bool = True) -> Node: ...

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import dataclass
 
-from stages.contract.transcript import ANSWER, END_ANSWER, END_THINK, THINK
+from stages.contract.transcript import ANSWER, END_ANSWER, END_THINK, THINK, Template
 
 MAX_RESPONSE = 1 << 20  # characters
 MAX_ANSWER = 4096
@@ -32,12 +32,19 @@ NO_ANSWER = Extraction(answer=None, reason="no_answer")
 BAD_FORMAT = Extraction(answer=None, reason="bad_format")
 
 
-def final_answer(response: str) -> Extraction:
-    r"""Extract the final answer.
+def after_thought(response: str, template: Template = "tiny") -> str | None:
+    """What follows the last `</think>`. None where a thought never ends; under `chat`, also where none was closed."""
+    _, closed, after = response.rpartition(END_THINK)
+    return None if THINK in after or (template == "chat" and not closed) else after
 
-    Only what follows the last `</think>` is looked at, there the last `<answer>`, in that the last
-    `\boxed{}`, or else GSM8K's `####`. Without any mark, the text between the answer tags is the answer,
-    or a short summary after a thought; bare text without tags is none.
+
+def final_answer(response: str, template: Template = "tiny") -> Extraction:
+    r"""Extract the final answer, from where the template has it.
+
+    Only what follows the last `</think>` is looked at, there the last `<answer>` (not under `chat`, which has no such
+    tag: its answer is in the summary), in that the last `\boxed{}`, or else GSM8K's `####`. Without any mark, the text
+    between the answer tags is the answer, or a short summary after a thought; bare text without tags is none. A marked
+    answer without its tags counts: that they are missing costs the format reward.
 
     >>> final_answer("<think>6</think><answer>5</answer>").answer
     '5'
@@ -48,14 +55,14 @@ def final_answer(response: str) -> Extraction:
     """
     if len(response) > MAX_RESPONSE:
         return BAD_FORMAT
-    before, closed, after = response.rpartition(END_THINK)
-    if THINK in after:
-        return BAD_FORMAT  # a thought that never ends, whatever stands in it
-    before_answer, tagged, inside = after.rpartition(ANSWER)
-    if tagged:
+    after = after_thought(response, template)
+    if after is None:
+        return BAD_FORMAT
+    _, tagged, inside = after.rpartition(ANSWER)
+    if tagged and template != "chat":
         inside, answer_closed, _ = inside.partition(END_ANSWER)
         return _marked(inside, plain=MAX_ANSWER) if answer_closed else BAD_FORMAT
-    return _marked(after, plain=MAX_PLAIN if closed else 0)
+    return _marked(after, plain=MAX_PLAIN if len(after) < len(response) else 0)
 
 
 def _marked(text: str, *, plain: int) -> Extraction:
@@ -142,8 +149,8 @@ def find_answer(response: str, *, last_number: bool = True) -> Extraction:
     """
     if len(response) > MAX_RESPONSE:
         return BAD_FORMAT
-    _, _, after = response.rpartition(END_THINK)
-    if THINK in after:
+    after = after_thought(response)
+    if after is None:
         return BAD_FORMAT
     _, tagged, inside = after.rpartition(ANSWER)
     if tagged:

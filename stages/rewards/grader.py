@@ -16,7 +16,9 @@ def main() -> None:
     for line in sys.stdin.buffer:
         row = json.loads(line)
         tests = tuple((x, y) for x, y in row["task"].pop("tests"))
-        graded = grade(Task(**row["task"], tests=tests), row["text"], finished=row["finished"])
+        graded = grade(
+            Task(**row["task"], tests=tests), row["text"], finished=row["finished"], template=row["template"]
+        )
         answers.write(json.dumps(asdict(graded)).encode() + b"\n")
         answers.flush()
 

@@ -12,14 +12,14 @@ from stages.rewards.cursor import END
 from stages.rewards.lexer import Lexer, ReadError, Token
 from stages.rewards.notation import ALIASES, FUNCTIONS, RELATIONS, UNIT_NAMES
 from stages.rewards.tree import Node, add, divide, function, mul, neg, power, symbol, transposed
-from stages.rewards.values import COMMANDS, CONSTANTS, GREEK_NAMES, MAX_DEPTH, POINTS, Values
+from stages.rewards.values import COMMANDS, CONSTANTS, GREEK_NAMES, MAX_DEPTH, OPERATORS, POINTS, Values
 
 MAX_SUFFIXES = 12  # behind one value
 _PRODUCTS = {"*": False, "cdot": False, "times": False, "ast": False, "/": True, "div": True}
 _SETS = {"cup": "union", "cap": "meet", "setminus": "minus", "backslash": "minus", "bigcup": "union"}
 _SCALES = {"C": "celsius", "F": "fahrenheit"}
 _CONDITIONS = frozenset({"in", "ne", "neq", "<", ">", "le", "leq", "ge", "geq"})
-_VALUES = FUNCTIONS | ALIASES.keys() | CONSTANTS.keys() | GREEK_NAMES | POINTS.keys() | COMMANDS.keys()
+_VALUES = FUNCTIONS | ALIASES.keys() | CONSTANTS.keys() | GREEK_NAMES | POINTS.keys() | COMMANDS.keys() | OPERATORS
 
 
 def parse(text: str, *, list_commas: bool = False, unit_letters: bool = True) -> Node:
@@ -225,6 +225,8 @@ class Parser(Values):
     def starts_factor(self) -> bool:
         """Whether a value begins here, which is then multiplied with what stands before it."""
         token = self.next
+        if self.integrals and self.differential():
+            return False
         if token.kind in ("num", "let", "begin", "cur"):
             return not (token.kind == "let" and token.text == "U" and self.peek().text in ("(", "["))
         if token.kind == "op":

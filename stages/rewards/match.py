@@ -4,7 +4,7 @@ import re
 
 from stages.rewards.answers import plain_text, readings
 from stages.rewards.cleaning import clean
-from stages.rewards.compare import Leaves, NeedsAlgebraError, same
+from stages.rewards.compare import Leaves, NeedsAlgebraError, same, solves
 from stages.rewards.notation import EMPTY_WORDS, REAL_WORDS, STOP_WORDS
 from stages.rewards.tree import Node
 
@@ -34,7 +34,9 @@ def matches(gold: str, answer: str, leaves: Leaves) -> bool:
     for expected in readings(gold):
         for got in readings(answer):
             try:
-                if not _hopeless(expected, got) and same(expected, got, leaves):
+                if _hopeless(expected, got):
+                    continue
+                if same(expected, got, leaves) or solves(expected, got, leaves):
                     return True
             except NeedsAlgebraError:
                 undecided = True

@@ -3,7 +3,7 @@ r"""The mathematics verifier: does a response's final answer equal the gold answ
 `grade` is the door. It extracts the final answer (`extraction`) and climbs a ladder, cheapest rung first: literal
 numbers and words (`plain`), then a parser of its own (`lexer`, `grammar`) and typed comparators (`compare`, `sets`)
 over exact arithmetic and machine floats (`exact`, `sampling`), then, in a process that can be killed (`pool`,
-`worker`), values of high precision (`precise`). Nothing in an answer is ever evaluated as code.
+`worker`), values of high precision (`precise`) and what sympy works out (`symbolic`). Nothing in an answer is ever evaluated as code.
 
 What counts as equal: the same value (1/2, 0.5, 50%), the same expression (up to identities), the same set, tuple,
 interval, matrix, relation, word or choice. A decimal equals what it is exactly: 0.33 is not 1/3 and 3.14 is not pi,
@@ -18,13 +18,14 @@ from stages.rewards.answers import readings
 from stages.rewards.compare import NeedsAlgebraError, QuickLeaves
 from stages.rewards.extraction import MAX_ANSWER, final_answer, find_answer, is_sentence
 from stages.rewards.match import matches
-from stages.rewards.plain import Comparison, Value, balanced, compare, read
+from stages.rewards.plain import balanced, read
 from stages.rewards.pool import POOL, WorkerError
 
-__all__ = ["Comparison", "Value", "compare", "grade", "judge", "read"]
+__all__ = ["grade", "judge", "read"]
 
 TIMEOUT_S = 2.0  # wall clock of one comparison in a worker
 MAX_CACHED = 512  # characters of gold and answer together
+_BLANK = " $\t\r\n"
 _QUICK = QuickLeaves()
 
 
@@ -74,7 +75,7 @@ def gold_text(gold: str) -> str:
     text = gold
     if "####" in gold or "\\boxed" in gold:
         text = final_answer(gold).answer or ""
-    if not text.strip(" $\t\r\n"):
+    if not text.strip(_BLANK):
         raise ValueError(f"the gold answer is empty: {gold[:80]!r}")
     return text.strip()
 
@@ -113,7 +114,7 @@ def _judged(gold: str, answer: str) -> tuple[str, str]:
 @lru_cache(maxsize=65536)
 def _compared(gold: str, answer: str) -> tuple[str, str]:
     """Status and reason, or status `algebra` where only the worker could decide."""
-    if len(gold) > MAX_ANSWER or not balanced(gold):
+    if len(gold) > MAX_ANSWER or not balanced(gold) or not gold.strip(_BLANK):
         return "unknown", "unparsable_gold"
     if gold == answer:
         return "correct", "equal"

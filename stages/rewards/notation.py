@@ -15,7 +15,7 @@ _SIGNS = (
     "×times ⋅cdot ·cdot ∙cdot ∗cdot •cdot ÷div ∕div ⁄div √sqrt ∛cbrt ∜qdrt ∞infty ≤le ≥ge ≦le ≧ge ⩽le ⩾ge ≠ne "
     "≈approx ≃approx ≡equiv ∈in ∉notin ∪cup ∩cap ∖setminus ∅varnothing ⌀varnothing ±pm ∓mp ℝR ℤZ ℕN ℚQ ℂC ⟨langle "
     "⟩rangle 〈langle 〉rangle ⌊lfloor ⌋rfloor ⌈lceil ⌉rceil …ldots ⋯cdots °degree º degree ∠angle △triangle ∣mid "
-    "∧wedge ∨vee ⇒implies →to ℃degree"
+    "∑sum ∏prod ∫int ∂partial ∧wedge ∨vee ⇒implies →to ℃degree"
 )
 _VULGAR = "½ ⅓ ⅔ ¼ ¾ ⅕ ⅖ ⅗ ⅘ ⅙ ⅚ ⅐ ⅛ ⅜ ⅝ ⅞ ⅑ ⅒"
 

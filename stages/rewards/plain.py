@@ -1,8 +1,7 @@
-r"""The fast path: answers that are a number or words as they stand, by normalised text and exact rational numbers.
+r"""The fast path: answers that are a number or words as they stand, as normalised text and exact rational numbers.
 
-Nothing is evaluated: text is matched against a grammar of numbers and compared with `fractions.Fraction`, so that
-there is neither rounding nor a way to run what a model wrote. What would take a parser or algebra to decide
-(`\sqrt{4}` against 2, `x+1` against `1+x`) is unknown here; `maths` decides it.
+Nothing is evaluated: text is matched against a grammar of numbers and kept as a `fractions.Fraction`, so that there is
+neither rounding nor a way to run what a model wrote. What would take a parser or algebra to read is an `expression`.
 
 Numbers: sign, thousands separators (`1,080`, `1{,}080`, `1\,080`), decimals, `a/b`, `\frac{a}{b}`, percent
 (50% is 1/2), `$`, a trailing dot, units in `\text{}`, degrees.
@@ -60,17 +59,6 @@ class Value:
     percent: bool = False
 
 
-@dataclass(frozen=True, kw_only=True)
-class Comparison:
-    """`correct`, `wrong`, or `unknown` with the reason why it could not be decided."""
-
-    verdict: Literal["correct", "wrong", "unknown"]
-    reason: str = ""
-
-
-CORRECT, WRONG = Comparison(verdict="correct"), Comparison(verdict="wrong")
-
-
 @lru_cache(maxsize=16384)
 def read(answer: str) -> Value:
     r"""Normalise an answer.
@@ -101,42 +89,6 @@ def read(answer: str) -> Value:
     if _EXPRESSION.search(words):
         return Value(kind="expression", text=words.replace(" ", ""))
     return Value(kind="text", text=words.casefold())
-
-
-@lru_cache(maxsize=16384)
-def compare(gold: str, answer: str) -> Comparison:
-    """Compare an answer with the gold answer. The two are not exchangeable: the gold decides what is asked.
-
-    >>> compare("1080", "1,080").verdict, compare("18", "17").verdict, compare("2", "sqrt(4)").reason
-    ('correct', 'wrong', 'needs_algebra')
-    """
-    expected, got = read(gold), read(answer)
-    if expected.kind == "invalid":
-        return Comparison(verdict="unknown", reason="unparsable_gold")
-    if expected.number is not None and got.number is not None:
-        return _compare_numbers(expected, got)
-    if expected.kind == got.kind and expected.text == got.text:
-        return CORRECT
-    if "expression" in (expected.kind, got.kind) and _is_algebraic(expected) and _is_algebraic(got):
-        return Comparison(verdict="unknown", reason="needs_algebra")
-    return WRONG
-
-
-def _is_algebraic(value: Value) -> bool:
-    """Whether algebra could make something of it; a single letter may be a variable, a word is none."""
-    return value.kind in ("number", "expression") or (value.kind == "text" and len(value.text) == 1)
-
-
-def _compare_numbers(gold: Value, answer: Value) -> Comparison:
-    assert gold.number is not None and answer.number is not None
-    if gold.unit and answer.unit and gold.unit != answer.unit:
-        return Comparison(verdict="unknown", reason="units")  # 100 cm may well be 1 m
-    if gold.number == answer.number:
-        return CORRECT
-    if gold.percent != answer.percent and answer.number in (gold.number * 100, gold.number / 100):
-        # "10%" against 10: the question may have asked for percent, the gold doesn't say.
-        return Comparison(verdict="unknown", reason="percent")
-    return WRONG
 
 
 def _normalise(answer: str) -> str:

@@ -173,7 +173,11 @@ class Pool:
             with self._lock:
                 self._all.add(one)
         try:
-            verdict, _, last = one.ask(job, timeout_s).partition(b" ")
+            answer = one.ask(job, timeout_s)
+            if answer == worker.LOADING:
+                one.receive(START_S)
+                answer = one.receive(timeout_s)
+            verdict, _, last = answer.partition(b" ")
         except BaseException:
             self._drop(one)
             raise

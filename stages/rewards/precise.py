@@ -13,11 +13,12 @@ from mpmath import mp
 
 from stages.rewards.exact import UndefinedError
 from stages.rewards.sampling import OutOfRangeError, evaluate, is_complex, may_be_integer, points, variables
-from stages.rewards.tree import Node, contains
+from stages.rewards.tree import INFINITY, Node, contains
 
 START_BITS = 300
 MAX_BITS = 6_000  # of precision; it tells values apart that differ by 10^-800 of themselves
 MAX_GAMMA_BITS = 1500
+QUADRATURE_BITS = 80
 MAX_MAGNITUDE = 20_000  # bits of any value's exponent
 _LOG = frozenset({"log"})
 
@@ -216,6 +217,28 @@ def _values(left: Node, right: Node, point: Mapping[str, Fraction], log_base: in
         if needed > MAX_BITS:
             raise OutOfRangeError
         bits = needed + 64
+
+
+def integral_agrees(body: Node, name: str, low: Node, high: Node, value: Node) -> bool:
+    """Whether a definite integral's claimed value stands beside numerical quadrature. True also where quadrature
+    doesn't come to a result (it oscillates, or a bound has no value) and so can't object."""
+    with mpmath.workprec(QUADRATURE_BITS):
+        arithmetic = PreciseArithmetic()
+
+        def at(node: Node) -> mpmath.mpf:
+            if contains(node, frozenset({"inf"})):
+                return mpmath.inf if node == INFINITY else -mpmath.inf
+            return evaluate(node, {}, arithmetic)
+
+        try:
+            claimed = at(value)
+            found, error = mpmath.quad(
+                lambda x: evaluate(body, {name: x}, arithmetic), [at(low), at(high)], error=True, maxdegree=6
+            )
+        except (UndefinedError, OutOfRangeError, ZeroDivisionError, ValueError):
+            return True
+        scale = max(1, abs(found))
+        return bool(error > scale * mpmath.mpf("1e-6") or abs(found - claimed) <= scale * mpmath.mpf("1e-4"))
 
 
 def _both_real(first: mpmath.mpf, second: mpmath.mpf) -> bool:

@@ -12,10 +12,10 @@ from typing import Literal
 
 from stages.contract.params import Reward
 from stages.contract.task import Score, Scorer, Task
-from stages.contract.transcript import END_THINK, split
+from stages.contract.transcript import Template, split
 from stages.rewards import coding
 from stages.rewards.expressions import run_tests
-from stages.rewards.extraction import final_answer
+from stages.rewards.extraction import after_thought, final_answer
 from stages.rewards.language import consistency
 from stages.rewards.maths import judge, read
 
@@ -46,14 +46,15 @@ GradeAll = Callable[[Sequence[Task], Sequence[str], Sequence[bool]], list[Grade]
 """(tasks, responses, finished) -> grades."""
 
 
-def grade(task: Task, response: str, *, finished: bool) -> Grade:
-    """Grade a response, without its end token. `finished`: it ended by itself, not at the length limit.
+def grade(task: Task, response: str, *, finished: bool, template: Template = "tiny") -> Grade:
+    """Grade a response, without its end token. `finished`: it ended by itself, not at the length limit. The template
+    says where the answer stands and what is well formed.
 
     A truncated response is wrong, even if an answer already stands in it: what would have followed is
     not known. Tasks that rules can't grade (helpful, safety) get verdict unknown and accuracy 0.
     """
-    transcript = split(response)
-    verdict, reason, answer = _accuracy(task, response, finished=finished)
+    transcript = split(response, template)
+    verdict, reason, answer = _accuracy(task, response, finished=finished, template=template)
     return Grade(
         verdict=verdict,
         reason=reason,
@@ -64,15 +65,15 @@ def grade(task: Task, response: str, *, finished: bool) -> Grade:
     )
 
 
-def _accuracy(task: Task, response: str, *, finished: bool) -> tuple[Verdict, str, str | None]:
+def _accuracy(task: Task, response: str, *, finished: bool, template: Template) -> tuple[Verdict, str, str | None]:
     """Verdict, reason and canonical answer."""
     if task.kind != "reasoning":
         return "unknown", "not_rule_graded", None
     if not finished:
         return "wrong", "truncated", None
     if task.code:
-        return _program(task, response)
-    found = final_answer(response)
+        return _program(task, response, template)
+    found = final_answer(response, template)
     if found.answer is None:
         return "wrong", found.reason, None
     if task.tests:
@@ -82,8 +83,10 @@ def _accuracy(task: Task, response: str, *, finished: bool) -> tuple[Verdict, st
         return ("correct", "correct", result.program) if result.passed else ("wrong", "wrong", result.program)
     if not task.answer.strip():
         return "unknown", "unknown:unparsable_gold", None
-    judged = judge(task.answer, found.answer)
     answer = read(found.answer).text or None
+    if _OPERATORS.search(found.answer) and not _OPERATORS.search(task.answer):
+        return "wrong", "unevaluated", answer
+    judged = judge(task.answer, found.answer)
     if judged.status == "unknown":
         return "unknown", f"unknown:{judged.reason}", answer
     if judged and read(task.answer).kind == "number" and not evaluated(found.answer):
@@ -93,6 +96,10 @@ def _accuracy(task: Task, response: str, *, finished: bool) -> tuple[Verdict, st
 
 _EQUATION = re.compile(r"^\s*\$?\s*[A-Za-z]\w*\s*=")
 _SCIENTIFIC = re.compile(r"(?:\\times|\\cdot|[*×·x])\s*10\s*\^\s*\{?\s*[-+]?[0-9]+\s*\}?")
+_D = r"\{ *(?:d|\\mathrm *\{ *d *\}|\\partial)"
+_OPERATORS = re.compile(
+    rf"\\(?:sum|prod|i*o?int|lim)(?![A-Za-z])|[∑∏∫]|\\[dtc]?frac *{_D} *(?:\^ *\{{?[0-9]+\}}?)? *\}} *{_D} *[A-Za-z]"
+)
 _OPERATION = re.compile(r"[0-9)}\]]\s*(?:[-+*×·^]|\\times|\\cdot|\\div|÷|!)")
 
 
@@ -108,12 +115,14 @@ def evaluated(answer: str) -> bool:
     return _OPERATION.search(_SCIENTIFIC.sub("", _EQUATION.sub("", answer))) is None
 
 
-def _program(task: Task, response: str) -> tuple[Verdict, str, str | None]:
+def _program(task: Task, response: str, template: Template) -> tuple[Verdict, str, str | None]:
     """Verdict and reason of a program, which stands in the answer or behind the thought. Programs don't vote."""
-    after = response.rpartition(END_THINK)[2]
+    after = after_thought(response, template)
+    if after is None:
+        return "wrong", "bad_format", None
     wanted = json.loads(task.code)
     verdict = coding.grade(
-        split(response).answer or after, wanted, str(wanted.get("language", "python")), fail_fast=True
+        split(response, template).answer or after, wanted, str(wanted.get("language", "python")), fail_fast=True
     )
     if verdict.status == "unknown":
         return "unknown", f"unknown:{verdict.reason}", None
@@ -129,25 +138,21 @@ def gradable(answer: str) -> bool:
     return bool(answer.strip()) and judge(answer, answer).status == "correct"
 
 
-def refused(response: str, phrases: Sequence[str]) -> bool:
+def refused(response: str, phrases: Sequence[str], template: Template = "tiny") -> bool:
     """Whether the part that the user reads holds one of the refusal phrases; a thought about refusing is none.
 
     >>> refused("<think>could refuse</think><answer>I can't help with that</answer>", ["can't help"])
     True
     """
-    transcript = split(response)
+    transcript = split(response, template)
     read_by_user = transcript.answer or ("" if transcript.thought is not None else response)
     shown = read_by_user.casefold()
     return any(phrase.casefold() in shown for phrase in phrases)
 
 
-def grade_all(tasks: Sequence[Task], texts: Sequence[str], finished: Sequence[bool]) -> list[Grade]:
-    """Grade responses one after the other, in this process (batch.py does it in others)."""
-    return [grade(task, text, finished=done) for task, text, done in zip(tasks, texts, finished, strict=True)]
-
-
-def scorer(weights: Reward, judge_all: Judge | None = None, *, graded: GradeAll = grade_all) -> Scorer:
-    """Rules, weighed by the params; on general prompts the reward model's score, where there is a judge.
+def scorer(weights: Reward, judge_all: Judge | None = None, *, graded: GradeAll) -> Scorer:
+    """Rules (`graded`, such as `Graders.grade_all`), weighed by the params; on general prompts the reward model's score,
+    where there is a judge.
 
     Paper, stage 2: reasoning prompts earn the rules' reward, general ones the reward model's and the
     format's; language consistency is added to both.

@@ -8,7 +8,7 @@ from fractions import Fraction
 from stages.rewards.exact import UndefinedError, rational
 from stages.rewards.notation import FLIPPED
 from stages.rewards.sampling import FloatArithmetic, OutOfRangeError, evaluate
-from stages.rewards.tree import INFINITY, MINUS_INFINITY, Node, add, mul, neg, num, symbols
+from stages.rewards.tree import INFINITY, MINUS_INFINITY, Node, add, neg, num, replaced, symbol, symbols
 
 MAX_INTERVALS = 64
 Equal = Callable[[Node, Node], bool]
@@ -202,23 +202,12 @@ def _solved(operator: str, difference: Node) -> tuple[str, Node, str]:
 
 def _at(node: Node, name: str, value: Fraction) -> Fraction:
     try:
-        found = rational(_replaced(node, name, num(value)))
+        found = rational(replaced(node, symbol(name), num(value)))
     except UndefinedError:
         found = None
     if found is None:
         raise NotASetError
     return found
-
-
-def _replaced(node: Node, name: str, value: Node) -> Node:
-    if node.kind == "sym":
-        return value if node.name == name else node
-    args = tuple(_replaced(arg, name, value) for arg in node.args)
-    return (
-        {"add": add, "mul": mul}[node.kind](*args)
-        if node.kind in ("add", "mul")
-        else Node(node.kind, args, node.name, node.value)
-    )
 
 
 def merged(intervals: list[Interval], equal: Equal) -> Intervals:

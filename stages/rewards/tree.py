@@ -1,7 +1,7 @@
 """What an answer means, as a tree of plain values: numbers, symbols, operations, and the shapes that hold them.
 
 Kinds of expressions: `num` (value), `sym`, `const` (pi, e, i, inf), `add`, `mul`, `pow`, `fn` (name = function),
-`pm` (plus or minus), `percent`, `deg`, `text`. Kinds of shapes: `list` (bare, name = separator), `seq` (name =
+`pm` (plus or minus), `percent`, `deg`, `text`, `big` (an operator that binds a variable: see `bound`). Kinds of shapes: `list` (bare, name = separator), `seq` (name =
 brackets, as in `(1,2)` or `[1,2)`), `set`, `such` (set builder), `union`, `meet`, `minus` (of sets), `rel` (name =
 operators, as in `<,<`), `matrix` of `row`s, `ratio`, `mod`, `unit` (name = unit; over one value), `based`.
 """
@@ -112,10 +112,49 @@ def key(node: Node) -> str:
     return f"{node.kind}:{node.name}({';'.join(args)})"
 
 
+BIG = frozenset({"big"})
+BOUND = "#"  # begins the name of a bound variable; no letter of an answer does
+
+
+def bound(name: str, variable: Node, bounds: tuple[Node, ...], body: Node) -> Node:
+    """A big operator: `sum` and `prod` (from, to), `int` (from, to), `lim`, `lim+`, `lim-` (to), `diff` (times).
+
+    The variable gets a name that is the same however it was called, and other than those bound in the body. Its
+    children are the variable, the bounds and the body. For a derivative it stays what it was: it is free in the result.
+    """
+    if name == "diff":
+        return Node("big", (variable, *bounds, body), name)
+    inner = symbol(f"{BOUND}{_height(body) + 1}")
+    return Node("big", (inner, *bounds, replaced(body, variable, inner)), name)
+
+
+def _height(node: Node) -> int:
+    """How many bound variables are within each other."""
+    return (node.kind == "big") + max((_height(arg) for arg in node.args), default=0)
+
+
+def with_args(node: Node, args: tuple[Node, ...]) -> Node:
+    """The node over other arguments, sums and products folded anew."""
+    if args == node.args:
+        return node
+    rebuilt = {"add": add, "mul": mul}.get(node.kind)
+    return rebuilt(*args) if rebuilt else Node(node.kind, args, node.name, node.value)
+
+
+def replaced(node: Node, old: Node, new: Node) -> Node:
+    """The tree with another node in the place of every node that equals `old`."""
+    return new if node == old else with_args(node, tuple(replaced(arg, old, new) for arg in node.args))
+
+
+def size(node: Node) -> int:
+    """How many nodes the tree has."""
+    return 1 + sum(size(arg) for arg in node.args)
+
+
 def symbols(node: Node) -> frozenset[str]:
     """The names of the free symbols."""
     if node.kind == "sym":
-        return frozenset((node.name,))
+        return frozenset() if node.name.startswith(BOUND) else frozenset((node.name,))
     return frozenset().union(*(symbols(arg) for arg in node.args)) if node.args else frozenset()
 
 
@@ -134,10 +173,7 @@ def substitute(node: Node, kind: str, replacement: dict[str, Node]) -> Node:
     args = tuple(substitute(arg, kind, replacement) for arg in node.args)
     if node.kind == kind and node.name in replacement:
         return mul(replacement[node.name], *args)
-    if args == node.args:
-        return node
-    rebuilt = {"add": add, "mul": mul}.get(node.kind)
-    return rebuilt(*args) if rebuilt else Node(node.kind, args, node.name, node.value)
+    return with_args(node, args)
 
 
 def transposed(node: Node) -> Node:

@@ -7,8 +7,9 @@ that a grader's failure is no zero. TRL itself is not imported here.
 
 from collections.abc import Mapping, Sequence
 
-from stages.contract.transcript import split
+from stages.contract.transcript import Template, split
 from stages.rewards import coding, maths
+from stages.rewards.extraction import after_thought
 from stages.rewards.formatting import format_reward as well_formed
 from stages.rewards.language import consistency, dominant
 
@@ -53,7 +54,16 @@ def code_reward(
 
 def format_reward(completions: Sequence[Completion], **columns: object) -> list[float | None]:
     """1.0 for `<think>...</think><answer>...</answer>` and nothing around it, else 0.0."""
-    return [well_formed(_text(completion)) for completion in completions]
+    return _formats(completions, "r1_zero")
+
+
+def chat_format_reward(completions: Sequence[Completion], **columns: object) -> list[float | None]:
+    """1.0 for `<think>...</think>` and a summary behind it, and no other tags, else 0.0."""
+    return _formats(completions, "chat")
+
+
+def _formats(completions: Sequence[Completion], template: Template) -> list[float | None]:
+    return [well_formed(_text(completion), template) for completion in completions]
 
 
 def language_reward(
@@ -74,7 +84,7 @@ def _text(completion: Completion) -> str:
 
 
 def _after_thought(completion: Completion) -> str:
-    return _text(completion).rpartition("</think>")[2]
+    return after_thought(_text(completion)) or ""
 
 
 def _known(verdict: maths.Verdict) -> float | None:

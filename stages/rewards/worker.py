@@ -9,6 +9,8 @@ import json
 import os
 import resource
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import BinaryIO
 
 CPU_S = 4  # of one job; the caller's deadline comes sooner
@@ -16,6 +18,7 @@ MEMORY_MB = 512  # of address space, beyond what the interpreter has at start
 MAX_JOBS = 5000
 MAX_RSS_MB = 400
 SAME, DIFFERENT, FAILED, READY = b"same", b"different", b"failed", b"ready"
+LOADING, LOADED = b"loading", b"loaded"  # around an import, which is not the job's time
 LAST = b" last"  # behind a verdict: the process ends after it
 
 
@@ -27,7 +30,15 @@ def main() -> None:
     sys.setrecursionlimit(20_000)  # trees are at most as deep as the parser's bounds; the caller's stack may be deep
     answers = sys.stdout.buffer
     _put(answers, READY)
-    leaves = AllLeaves()
+
+    @contextmanager
+    def loading() -> Iterator[None]:
+        _put(answers, LOADING)
+        yield
+        _put(answers, LOADED)
+        limit_cpu()
+
+    leaves = AllLeaves(loading)
     for number, line in enumerate(sys.stdin.buffer, start=1):
         limit_cpu()
         try:

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, nn
 
 from stages.contract.course import UNKEPT, Course, Progress
-from stages.contract.engine import Codec, Engine
+from stages.contract.engine import Codec, Completion, Engine
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import RL
@@ -81,6 +81,7 @@ class Parts:
     validate: Callable[[Callable[[Sequence[Task]], list[Sample]]], dict[str, float]] | None
     keep: Callable[[int, Sequence[Sample]], None]  # step, its samples: written to the rollouts table
     used: Callable[[int, Sequence[Sample]], None] = lambda step, samples: None  # every step, its samples: the ledger
+    begin: Callable[[Task, str, bool], None] | None = None  # (task, text, finished): before `score` is asked for it
 
 
 def train(
@@ -173,9 +174,22 @@ def _sample(parts: Parts, settings: RL, step: int, updates: int, seed: int) -> l
 
 
 def _draw(parts: Parts, settings: RL, tasks: Sequence[Task], draws: int, limit: int, seed: int) -> list[Sample]:
+    """Sample completions. Whoever grades them (`parts.begin`) may begin with the first while the last are sampled."""
     prompts = [parts.codec.prompt(task.prompt) for task in tasks]
+    begin = parts.begin
+
+    def finished(place: int, draw: int, completion: Completion) -> None:
+        assert begin
+        begin(tasks[place], parts.codec.text(completion.tokens), completion.finished)
+
     groups = parts.engine.generate(
-        prompts, draws=draws, max_new_tokens=limit, temperature=settings.temperature, top_p=settings.top_p, seed=seed
+        prompts,
+        draws=draws,
+        max_new_tokens=limit,
+        temperature=settings.temperature,
+        top_p=settings.top_p,
+        seed=seed,
+        on_finished=finished if begin else None,
     )
     return [
         Sample(

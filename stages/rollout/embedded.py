@@ -5,13 +5,13 @@ Each prompt is run once and its cache shared out to its draws. Finished sequence
 A team's members take a share of the prompts each.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Generic, Protocol, Self, TypeVar
 
 import torch
 from torch import Tensor
 
-from stages.contract.engine import Completion
+from stages.contract.engine import Completion, OnFinished
 from stages.contract.team import ALONE, Team
 
 
@@ -51,6 +51,7 @@ class EmbeddedEngine(Generic[C]):
         temperature: float,
         top_p: float,
         seed: int,
+        on_finished: OnFinished | None = None,
     ) -> list[list[Completion]]:
         generator = torch.Generator().manual_seed(seed)
         uniforms = torch.rand(len(prompts) * draws, max_new_tokens, generator=generator)
@@ -63,7 +64,13 @@ class EmbeddedEngine(Generic[C]):
         @torch.inference_mode()
         def decode(wave: Sequence[int]) -> list[Completion]:
             rows = torch.tensor([i * draws + d for i in wave for d in range(draws)])
-            return self._wave([prompts[i] for i in wave], draws, uniforms[rows], temperature, top_p)
+
+            def tell(row: int, completion: Completion) -> None:
+                assert on_finished
+                on_finished(wave[row // draws], row % draws, completion)
+
+            early = tell if on_finished else None
+            return self._wave([prompts[i] for i in wave], draws, uniforms[rows], temperature, top_p, early)
 
         done: dict[int, list[Completion]] = {}
         for wave, completions in zip(waves, self.team.map(decode, waves), strict=True):
@@ -72,7 +79,13 @@ class EmbeddedEngine(Generic[C]):
         return [done[i] for i in range(len(prompts))]
 
     def _wave(
-        self, prompts: list[Sequence[int]], draws: int, uniforms_BT: Tensor, temperature: float, top_p: float
+        self,
+        prompts: list[Sequence[int]],
+        draws: int,
+        uniforms_BT: Tensor,
+        temperature: float,
+        top_p: float,
+        tell: Callable[[int, Completion], None] | None,
     ) -> list[Completion]:
         max_new = uniforms_BT.shape[1]
         longest = max(map(len, prompts))
@@ -95,6 +108,9 @@ class EmbeddedEngine(Generic[C]):
             logps_BT[active, t] = logp
             ends = alive & (chosen == self.end_id)
             length_B[active[ends]] = t + 1
+            if tell:
+                for row in active[ends].tolist():
+                    tell(row, self._completion(tokens_BT[row, : t + 1].tolist(), logps_BT[row, : t + 1].tolist()))
             alive = alive & ~ends
             left = int(alive.sum())
             if left == 0 or t + 1 == max_new:
@@ -106,13 +122,18 @@ class EmbeddedEngine(Generic[C]):
                 alive = alive[keep]
             logits = self.decoder.step(chosen, position, cache)
             position = position + 1
-        ended = [tokens[n - 1] == self.end_id for tokens, n in zip(tokens_BT, length_B, strict=True)]
-        return [
-            Completion(tokens=tokens[:n], logps=logps[:n], finished=bool(end))
-            for tokens, logps, n, end in zip(
-                tokens_BT.tolist(), logps_BT.tolist(), length_B.tolist(), ended, strict=True
-            )
+        found = [
+            self._completion(tokens[:n], logps[:n])
+            for tokens, logps, n in zip(tokens_BT.tolist(), logps_BT.tolist(), length_B.tolist(), strict=True)
         ]
+        if tell:
+            for row, completion in enumerate(found):
+                if not completion.finished:
+                    tell(row, completion)
+        return found
+
+    def _completion(self, tokens: list[int], logps: list[float]) -> Completion:
+        return Completion(tokens=tokens, logps=logps, finished=tokens[-1] == self.end_id)
 
 
 def sample(logits_BV: Tensor, uniform_B: Tensor, *, temperature: float, top_p: float) -> tuple[Tensor, Tensor]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Mapping, Sequence
 
-from stages.contract.engine import Completion
+from stages.contract.engine import Completion, OnFinished
 
 Script = Callable[[Sequence[int], int], Sequence[int]]
 """(a prompt's tokens, the draw's number) -> the completion's tokens, the end token included."""
@@ -27,8 +27,14 @@ class ScriptedEngine:
         temperature: float,
         top_p: float,
         seed: int,
+        on_finished: OnFinished | None = None,
     ) -> list[list[Completion]]:
-        return [[self._completion(prompt, draw, max_new_tokens) for draw in range(draws)] for prompt in prompts]
+        groups = [[self._completion(prompt, draw, max_new_tokens) for draw in range(draws)] for prompt in prompts]
+        if on_finished:
+            for place, group in enumerate(groups):
+                for draw, completion in enumerate(group):
+                    on_finished(place, draw, completion)
+        return groups
 
     def _completion(self, prompt: Sequence[int], draw: int, limit: int) -> Completion:
         tokens = list(self.script(prompt, draw))[:limit]

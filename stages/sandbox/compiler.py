@@ -11,7 +11,7 @@ from stages.sandbox.pool import Job, Sandbox, Tier
 from stages.sandbox.shared import shared
 
 STANDARDS = ("gnu++17", "gnu++20")  # the second is tried where the first refuses
-LIMITS = Limits(cpu_s=20.0, memory=1024 * MEGABYTE, disk=256 * MEGABYTE, output=64 * MEGABYTE)
+LIMITS = Limits(cpu_s=20.0, memory=1024 * MEGABYTE, disk=256 * MEGABYTE, output=64 * MEGABYTE, may_sleep=True)
 _FLAGS = ("-O2", "-w", "-pipe", "-pthread", "-fmax-errors=5", "-fno-diagnostics-color")
 _RETRY_S = 3.0  # a source that took longer to be refused is not tried again
 _KEPT_BYTES = 256 * MEGABYTE

@@ -26,10 +26,11 @@ class Limits:
     disk: int = 64 * MEGABYTE
     output: int = 16 * MEGABYTE  # bytes on stdout
     processes: int = 128  # threads included
+    may_sleep: bool = False  # the first process waits for others that work, as a compiler's does: only `wall_s` counts
 
     @property
     def idle_wall_s(self) -> float:
-        return self.cpu_s + GRACE_S
+        return self.wall_s if self.may_sleep else self.cpu_s + GRACE_S
 
     @property
     def wall_s(self) -> float:

@@ -78,6 +78,9 @@ def main(params, paths, report):
         os._exit(7)
     if mode == "hang":
         time.sleep(60)
+    slow = project / "slow"
+    if slow.exists() and slow.read_text() == paths.item:
+        time.sleep(4)
     if mode in ("loop", "long step"):
         stopping = paths.attempt.stopping
         with stopping.under_way():
@@ -96,6 +99,7 @@ def main(params, paths, report):
 
 start(main)
 '''
+PATIENCE_S = 120.0  # for processes on a machine that is very busy
 MODULES = ("prompts", "zero", "distill")
 
 
@@ -107,7 +111,12 @@ class Place:
 
     def r1(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(
-            [_script("r1"), *arguments], cwd=self.root, env=environment(), capture_output=True, text=True, timeout=60
+            [_script("r1"), *arguments],
+            cwd=self.root,
+            env=environment(),
+            capture_output=True,
+            text=True,
+            timeout=PATIENCE_S,
         )
 
     def start(self, *command: str, own_group: bool = False) -> subprocess.Popen[str]:
@@ -207,9 +216,9 @@ def r1(capsys: pytest.CaptureFixture[str]) -> Run:
     return run
 
 
-def worker_of(place: Place) -> int:
-    """The process id of the hanging worker of `prompts`, once it works."""
-    deadline = time.monotonic() + 20
+def worker_of(place: Place, *, calls: int = 1) -> int:
+    """The process id of the hanging worker of `prompts`, once it works; it is the stages' call number `calls`."""
+    deadline = time.monotonic() + PATIENCE_S
     while time.monotonic() < deadline:
         for folder in Path("/proc").iterdir():
             try:
@@ -219,16 +228,24 @@ def worker_of(place: Place) -> int:
             if (
                 "stages.prompts" in words
                 and str(place.root) in words[words.index("stages.prompts") + 1]
-                and place.calls()
+                and len(place.calls()) >= calls
             ):
                 return int(folder.name)
         time.sleep(0.05)
     raise AssertionError("the worker did not start")
 
 
+def begun(place: Place) -> None:
+    """Wait until the worker is within its loop: modes `loop` and `long step`."""
+    deadline = time.monotonic() + PATIENCE_S
+    while not any('"begun"' in path.read_text() for path in place.root.glob(".r1/work/*/*/events.jsonl")):
+        assert time.monotonic() < deadline, "the loop did not begin"
+        time.sleep(0.05)
+
+
 def gone(process: int) -> bool:
-    """Whether a process ends within ten seconds."""
-    deadline = time.monotonic() + 10
+    """Whether a process ends before long."""
+    deadline = time.monotonic() + PATIENCE_S / 4
     while time.monotonic() < deadline:
         try:
             if (Path("/proc") / str(process) / "stat").read_text().rpartition(")")[2].split()[0] == "Z":

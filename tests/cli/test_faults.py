@@ -1,6 +1,7 @@
 """Faults around a run: other programs' half-written files, orphans, full and read-only disks, removed folders."""
 
 import contextlib
+import fcntl
 import json
 import os
 import shutil
@@ -13,7 +14,7 @@ from pathlib import Path
 
 import pytest
 
-from r1cli import mend
+from r1cli import guard, mend
 from r1cli.claims import Claim
 from r1cli.dispatch.local import LocalExecutor
 from r1cli.execute import run_stage
@@ -21,7 +22,7 @@ from r1cli.pipeline import STARTER
 from r1cli.project import find_project
 from stages.contract.errors import UserError
 from tests.chaos import processes, wait_for_end
-from tests.cli.conftest import Place, environment, gone, worker_of
+from tests.cli.conftest import PATIENCE_S, Place, begun, environment, gone, worker_of
 
 Mount = Callable[..., None]
 
@@ -96,6 +97,21 @@ def test_locks_of_dead_processes_are_removed_and_those_of_living_ones_stay(place
     assert mend.mend(project) == []
 
 
+def test_an_index_that_a_living_git_may_have_locked_stays_locked(place: Place) -> None:
+    """`git commit` waits for its editor, with its lock closed; one that began later can't have locked it."""
+    project, index = find_project(place.root), place.root / ".git" / "index.lock"
+    waiting = subprocess.Popen(["git", "cat-file", "--batch"], cwd=place.root, stdin=subprocess.PIPE)
+    time.sleep(0.2)
+    index.touch()
+    assert mend.mend(project) == [] and index.exists()
+    waiting.communicate()
+    index.touch()
+    time.sleep(0.2)
+    later = subprocess.Popen(["git", "cat-file", "--batch"], cwd=place.root, stdin=subprocess.PIPE)
+    assert len(mend.mend(project)) == 1 and not index.exists()
+    later.communicate()
+
+
 def test_a_dead_dvc_that_nobody_has_reaped_blocks_no_run(place: Place) -> None:
     """DVC asks only whether there is a process of that number."""
     assert place.r1("run", "prompts").returncode == 0
@@ -114,6 +130,58 @@ def test_a_dead_dvc_that_nobody_has_reaped_blocks_no_run(place: Place) -> None:
     living.kill()
     living.wait()
     zombie.wait()
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
+def test_plain_dvc_goes_on_after_a_kill_that_cut_its_files_off(place: Place, number: int) -> None:
+    """The guard outlives DVC's whole group, and mends."""
+    assert place.r1("run", "prompts").returncode == 0
+    files = [place.root / name for name in ("dvc.lock", ".dvc/tmp/rwlock", ".git/index.lock")]
+    whole = files[0].read_bytes()
+    place.set_mode("hang")
+    process = place.start(sys.executable, "-m", "dvc", "repro", "prompts", own_group=True)
+    worker_of(place, calls=2)
+    for path in files:
+        path.write_bytes(whole[:100])
+    os.killpg(process.pid, number)
+    process.communicate(timeout=PATIENCE_S)
+    place.set_mode("ok")  # as it was
+    done = subprocess.run(
+        [sys.executable, "-m", "dvc", "repro", "zero"],
+        cwd=place.root, env=environment(), capture_output=True, text=True,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert place.calls() == ["prompts", "prompts", "zero"]  # what was computed is published again
+    wait_for_end(place.root)
+    assert not list((place.root / ".r1" / "guards").iterdir())
+
+
+def test_one_dvc_has_one_guard(place: Place) -> None:
+    place.set_mode("hang")
+    process = place.start(sys.executable, "-m", "dvc", "repro", "zero", own_group=True)
+    worker_of(place)
+    project = find_project(place.root)
+    guard.start(project, process.pid)
+    assert len(processes(place.root)["guard"]) == 1
+    process.kill()
+    process.communicate(timeout=PATIENCE_S)
+    wait_for_end(place.root)
+
+
+def test_a_lock_that_dvc_is_writing_is_left_alone(place: Place, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert place.r1("run", "prompts").returncode == 0
+    monkeypatch.setattr(mend, "_WAIT_S", 0.2)
+    (place.root / "dvc.lock").write_text("sta")
+    with (place.root / ".dvc" / "tmp" / "lock").open("a") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert mend.mend(find_project(place.root)) == []
+    assert len(mend.mend(find_project(place.root))) == 1
+
+
+def test_doctor_mends_and_says_so(place: Place) -> None:
+    assert place.r1("run", "prompts").returncode == 0
+    (place.root / "dvc.lock").write_text("sta")
+    assert "dvc.lock was cut off by a kill" in place.r1("doctor").stdout
 
 
 # -- orphans --------------------------------------------------------------------------------------
@@ -159,7 +227,7 @@ def test_a_stage_whose_dvc_is_gone_before_it_starts_does_nothing(place: Place) -
         text=True,
         start_new_session=True,
     )
-    _, said = process.communicate(timeout=30)
+    _, said = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1 and "the dvc that started prompts has ended" in said
     assert place.calls() == []
 
@@ -170,9 +238,9 @@ def test_a_killed_r1_takes_dvc_and_the_stage_along(place: Place, number: int) ->
     process = place.start("r1", "run", "prompts", own_group=True)
     worker = worker_of(place)
     process.send_signal(number)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode != 0 and gone(worker)
-    wait_for_end(place.root, within_s=20)
+    wait_for_end(place.root)
     place.set_mode("ok")
     assert place.r1("run", "prompts").returncode == 0
 
@@ -182,9 +250,9 @@ def test_r1_run_asked_to_stop_ends_in_order_when_the_step_is_saved(place: Place,
     place.set_mode("loop")
     process = place.start("r1", "run", "prompts", "-j", jobs, own_group=True)
     worker_of(place)
-    time.sleep(0.3)
+    begun(place)
     process.send_signal(signal.SIGTERM)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 143, said
     assert (place.root / "saved").exists() and not any(processes(place.root).values())
     place.set_mode("ok")
@@ -198,12 +266,12 @@ def test_r1_run_outlives_a_stage_that_saves_its_step(place: Place, target: str, 
     place.set_mode("loop")
     process = place.start("r1", "run", "prompts", own_group=True)
     worker_of(place)
-    time.sleep(0.3)
+    begun(place)
     if target == "group":
         os.killpg(process.pid, number)
     else:
         os.kill(processes(place.root)["dvc"][0], number)
-    said, _ = process.communicate(timeout=30)
+    said, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == (143 if target == "group" else 1), said
     assert (place.root / "saved").exists() and not any(processes(place.root).values())
 
@@ -222,7 +290,7 @@ def test_a_stage_killed_alone_leaves_no_worker_and_the_next_run_works(place: Pla
     worker = worker_of(place)
     (stage,) = processes(place.root)["stage"]
     os.kill(stage, signal.SIGKILL)
-    process.communicate(timeout=30)
+    process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 255 and gone(worker)
     place.set_mode("ok")
     assert place.r1("run", "prompts").returncode == 0
@@ -237,7 +305,7 @@ def test_a_removed_work_folder_is_an_error_and_the_next_run_begins_again(place: 
     worker = worker_of(place)
     shutil.rmtree(place.root / ".r1")
     os.kill(worker, signal.SIGTERM)
-    out, _ = process.communicate(timeout=30)
+    out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 1 and "the work folder of prompts was removed while it ran" in out
     place.set_mode("ok")
     assert place.r1("run", "prompts").returncode == 0

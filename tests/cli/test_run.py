@@ -10,14 +10,14 @@ import subprocess
 
 import pytest
 
-from r1cli import code_lock, pipeline
+from r1cli import pipeline
 from stages.contract.manifest import read_manifest
-from tests.cli.conftest import Place, Run, environment, gone, worker_of
+from tests.cli.conftest import PATIENCE_S, Place, Run, environment, gone, worker_of
 
 
 def dvc(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        ["dvc", *arguments], cwd=place.root, env=environment(), capture_output=True, text=True, timeout=60
+        ["dvc", *arguments], cwd=place.root, env=environment(), capture_output=True, text=True, timeout=PATIENCE_S
     )
 
 
@@ -119,7 +119,7 @@ def test_a_killed_dvc_leaves_nothing_running_and_the_next_run_is_the_same(place:
     process = place.start("dvc", "repro", "prompts")
     worker = worker_of(place)
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE_S)
     assert gone(worker)
     assert not (place.root / "data" / "prompts").exists()
     place.set_mode("ok")
@@ -139,9 +139,10 @@ def test_ctrl_c_and_sigterm_stop_the_stage_and_keep_the_last_good_run(place: Pla
         process.send_signal(signal.SIGTERM)
     else:
         os.killpg(os.getpgid(process.pid), signal.SIGINT)
-    out, _ = process.communicate(timeout=30)
-    assert process.returncode == 1
-    assert "prompts was stopped; nothing was published" in out and "Traceback" not in out
+    out, _ = process.communicate(timeout=PATIENCE_S)
+    name, code = ("SIGTERM", 143) if whom == "r1 alone" else ("SIGINT", 130)
+    assert process.returncode == code
+    assert f"prompts was stopped by {name}; nothing was published" in out and "Traceback" not in out
     assert gone(worker)
     assert place.files("data") == before
 
@@ -151,19 +152,14 @@ def test_stages_side_by_side_leave_the_lock_of_a_serial_run(place: Place) -> Non
     shutil.copytree(place.root, twin.root)
     assert twin.r1("run", "all").returncode == 0
     # The first of the two items takes longer, so that its entry comes last.
-    stage = place.root / "stages" / "distill.py"
-    stage.write_text(stage.read_text().replace('"hang":', '"ok" and paths.item == "small":').replace("(60)", "(4)"))
-    (place.root / "stages" / "code.lock" / "distill").write_text(f"{code_lock.lock(place.root, 'distill')}\n")
+    (place.root / "slow").write_text("small")
     done = place.r1("run", "all", "-j", "2")
     assert done.returncode == 0, done.stdout + done.stderr
     assert sorted(place.calls()) == ["distillbig", "distillsmall", "prompts", "zero"]
     ours, theirs = (pipeline.lock_order(one.root) for one in (place, twin))
     assert ours == theirs == ["prompts", "zero", "distill@small", "distill@big"]
     assert dvc(place, "status").stdout.strip() == "Data and pipelines are up to date."
-    lines = [one.root.joinpath("dvc.lock").read_text().splitlines() for one in (place, twin)]
-    assert [a for a, b in zip(*lines, strict=True) if a != b and "md5" not in a] == []
-    # Of both items the changed code's lock, and the out, whose manifest names it.
-    assert len([a for a, b in zip(*lines, strict=True) if a != b]) == 4
+    assert (place.root / "dvc.lock").read_bytes() == (twin.root / "dvc.lock").read_bytes()
 
 
 def test_a_failure_side_by_side_ends_the_run_and_a_kill_is_cleaned_up_after(place: Place) -> None:

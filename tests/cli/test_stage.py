@@ -16,7 +16,7 @@ from r1cli.project import find_project
 from r1cli.workfolder import clear, finished, prune
 from stages.contract.errors import UserError
 from stages.contract.manifest import read_manifest
-from tests.cli.conftest import Place, gone, worker_of
+from tests.cli.conftest import PATIENCE_S, Place, begun, gone, worker_of
 
 
 def stage(place: Place, name: str = "prompts") -> None:
@@ -154,7 +154,7 @@ def test_a_stopped_stage_takes_its_worker_along(place: Place) -> None:
     process = place.start("r1", "stage", "prompts")
     worker = worker_of(place)
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 130
     assert "prompts was stopped by SIGINT; nothing was published, what was saved last is kept" in out
     assert gone(worker)
@@ -165,9 +165,9 @@ def test_a_stage_that_is_asked_to_stop_saves_its_step(place: Place, number: sign
     place.set_mode("loop")
     process = place.start("r1", "stage", "prompts")
     worker_of(place)
-    time.sleep(0.3)
+    begun(place)
     process.send_signal(number)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 128 + number and (place.root / "saved").exists()
     assert f"prompts was stopped by {number.name}; nothing was published, its last step is saved" in out
     assert "hint: r1 run prompts" in out
@@ -177,9 +177,9 @@ def test_a_worker_that_alone_is_asked_to_stop_is_no_failure(place: Place) -> Non
     place.set_mode("loop")
     process = place.start("r1", "stage", "prompts")
     worker = worker_of(place)
-    time.sleep(0.3)
+    begun(place)
     os.kill(worker, signal.SIGTERM)
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 143 and "prompts was stopped by SIGTERM" in out and "last step is saved" in out
 
 
@@ -187,12 +187,12 @@ def test_a_second_signal_ends_a_stage_at_once(place: Place) -> None:
     place.set_mode("long step")
     process = place.start("r1", "stage", "prompts")
     worker = worker_of(place)
-    time.sleep(0.3)
+    begun(place)
     process.send_signal(signal.SIGINT)
     time.sleep(1.2)
     assert process.poll() is None
     process.send_signal(signal.SIGINT)
-    out, _ = process.communicate(timeout=5)
+    out, _ = process.communicate(timeout=20)  # less than the grace period
     assert process.returncode == 130 and gone(worker) and not (place.root / "saved").exists()
 
 
@@ -202,9 +202,9 @@ def test_a_step_that_outlasts_the_grace_period_is_ended(place: Place) -> None:
     params.write_text(params.read_text() + "checkpoints: {grace_s: 0.5}\n")
     process = place.start("r1", "stage", "prompts")
     worker_of(place)
-    time.sleep(0.3)
+    begun(place)
     process.send_signal(signal.SIGTERM)
-    out, _ = process.communicate(timeout=8)
+    out, _ = process.communicate(timeout=40)  # less than the step takes
     assert process.returncode == 143 and "the step didn't end within 0.5 s, what was saved before it is kept" in out
 
 
@@ -213,7 +213,7 @@ def test_a_killed_starter_takes_its_worker_along(place: Place) -> None:
     process = place.start("r1", "stage", "prompts")
     worker = worker_of(place)
     process.kill()
-    process.communicate(timeout=20)
+    process.communicate(timeout=PATIENCE_S)
     assert gone(worker)
 
 
@@ -225,7 +225,7 @@ def test_a_second_process_waits_for_the_first(place: Place) -> None:
         assert process.stdout is not None
         assert "another process works on exactly this" in process.stdout.readline()
         assert process.poll() is None
-    out, _ = process.communicate(timeout=20)
+    out, _ = process.communicate(timeout=PATIENCE_S)
     assert process.returncode == 0, out
     assert place.calls() == ["prompts"]
 

@@ -79,6 +79,11 @@ def test_a_held_lock_means_running(tmp_path: Path) -> None:
     assert words([standing("zero", never=True)], [run("zero", None)], tmp_path)["zero"][0] == "stopped"
 
 
+def test_a_run_that_was_asked_to_end_is_no_failure(tmp_path: Path) -> None:
+    told = "zero was stopped by SIGTERM; nothing was published, its last step is saved"
+    assert words([standing("zero", never=True)], [run("zero", 143, told)], tmp_path)["zero"] == ("stopped", told)
+
+
 def test_a_failure_that_was_overcome_is_forgotten(tmp_path: Path) -> None:
     assert words([standing("zero")], [run("zero", 2)], tmp_path)["zero"] == ("fresh", "")
 

@@ -24,8 +24,9 @@ def test_incorrect(verdict: str, reason: str | None) -> None:
 
 
 def test_bad_format() -> None:
-    assert bad_format({"response": GOOD}) is None
-    assert bad_format({"response": GOOD + " bye"}) == "bad_format"
+    assert bad_format("tiny")({"response": GOOD}) is None
+    assert bad_format("tiny")({"response": GOOD + " bye"}) == "bad_format"
+    assert bad_format("chat")({"response": GOOD}) == "bad_format"  # the chat form has no answer tags
 
 
 def test_repetition_counts_words_and_han_characters() -> None:
@@ -51,7 +52,7 @@ def test_a_missing_measure_is_an_error_and_no_pass() -> None:
     with pytest.raises(TypeError):
         mixed_language(min_consistency=0.9)({"language_consistency": None})
     with pytest.raises(KeyError):
-        bad_format({"prompt": "x"})
+        bad_format("tiny")({"prompt": "x"})
 
 
 def test_code_blocks_count_in_the_thought_only() -> None:
@@ -67,7 +68,7 @@ def test_keep_divides_without_loss_and_names_the_first_reason() -> None:
             "num_tokens": [5, 500, 5, 500],
         }
     )
-    curated = keep(frame, [incorrect, bad_format, too_long(max_tokens=80)])
+    curated = keep(frame, [incorrect, bad_format("tiny"), too_long(max_tokens=80)])
     assert curated.kept.equals(frame[:1])
     assert curated.rejected.get_column("r1_drop").to_list() == ["incorrect", "incorrect", "too_long"]
     assert curated.rejected.drop("r1_drop").equals(frame[1:])

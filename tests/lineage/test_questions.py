@@ -8,7 +8,7 @@ import polars as pl
 import pytest
 
 from r1cli.app import main
-from r1cli.lineage import diff, forget, impact, rows, snapshot, tree
+from r1cli.lineage import diff, forget, impact, replay, rows, snapshot, tree
 from stages.contract.errors import UserError
 from tests.lineage.conftest import LICENSES, Dag
 
@@ -210,3 +210,59 @@ def test_intervals_say_whether_a_metric_moved() -> None:
         diff.figures(before, {"evaluate-a": {**after["evaluate-a"], "pass_at_1_low": 0.55}})["evaluate-a"][0].apart
         is False
     )
+
+
+# -- what lies here is not what it was made from ----------------------------------------------------
+
+
+def other_examples(dag: Dag) -> None:
+    """cold_start ran again and wrote other rows; cold_sft has not."""
+    from tests.lineage import conftest
+
+    shutil.rmtree(dag.root / "data/cold_start")
+    conftest._cold_start(dag.root)
+    path = dag.root / "data/cold_start/examples.parquet"
+    frame = pl.read_parquet(path)
+    path.unlink()
+    frame.reverse().write_parquet(path)
+    conftest._finish(dag.root, "cold_start", {"seed": 0, "cold_start": {"prompts": 6}})
+
+
+def test_answers_about_other_rows_than_were_trained_on_are_refused(
+    dag: Dag, capsys: pytest.CaptureFixture[str]
+) -> None:
+    row = ids(dag, "cold_start/examples.parquet")[0]
+    assert snapshot.contradictions(dag.snapshot(), "cold_sft") == []
+    other_examples(dag)
+    told = "cold_sft was made from another data/cold_start/examples.parquet than lies here"
+    assert snapshot.contradictions(dag.snapshot(), "cold_sft") == [told]
+    assert snapshot.contradictions(dag.snapshot(), "cold_start") == []
+    assert told in refused(capsys, "prove", row, "--checkpoint", "cold_sft")
+    assert told in refused(capsys, "export", "cold_sft", "out")
+    assert "cold_sft was trained on another data/cold_start/examples.parquet" in refused(capsys, "impact", row)
+
+
+def test_an_answer_that_lacks_its_table_is_refused(dag: Dag, capsys: pytest.CaptureFixture[str]) -> None:
+    row = ids(dag, "cold_start/examples.parquet")[0]
+    (dag.root / "data/cold_start/examples.parquet").unlink()
+    assert "data/cold_start/examples.parquet is not here" in refused(capsys, "lineage", "cold_sft", "--row", row)
+
+
+@pytest.mark.parametrize("row", ["family = 'code'", "xyz", "abc"])
+def test_one_row_is_asked_for_by_its_id(dag: Dag, capsys: pytest.CaptureFixture[str], row: str) -> None:
+    assert "is no row id" in refused(capsys, "lineage", "cold_sft", "--row", row)
+    assert "is no row id" in refused(capsys, "prove", row, "--checkpoint", "cold_sft")
+
+
+def test_other_libraries_are_told(made: Any, dag: Dag) -> None:
+    path = dag.root / "data/zero/manifest.json"
+    text = path.read_text()
+    path.unlink()
+    path.write_text(text.replace('"torch": "2.13.0"', '"torch": "2.12.0"'))
+    (change,) = diff.differences(snapshot.opened(made), dag.snapshot())
+    assert (change.stage, change.libraries) == ("zero", {"torch": ("2.13.0", "2.12.0")})
+    again = replay.Replay(artifact="zero", step=1, entries=True, weights=False)
+    assert not again.same and "torch 2.12.0 then, " in again.hint(dag.snapshot())
+    lines = tree.determinism(dag.snapshot(), ["zero", "cold_sft"])
+    assert lines[0].endswith("python 3.11, torch 2.12.0, torch 2.13.0, threads 2")
+    assert any(line.startswith("may differ: time limits of verifiers") for line in lines)

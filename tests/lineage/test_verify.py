@@ -1,6 +1,7 @@
 """`r1 verify`: one changed byte, row or ledger entry anywhere is found and named, whatever the file times say."""
 
 import io
+import json
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -8,6 +9,7 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from r1cli import pipeline
 from r1cli.lineage import verify as verifying
 from r1cli.lineage.snapshot import workspace
 from r1cli.lineage.verify import Fault, verify
@@ -59,6 +61,16 @@ def test_one_flipped_bit_is_named_with_its_time_restored(dag: Dag, name: str, pa
     path.write_bytes(bytes(content))
     os.utime(path, ns=(before.st_atime_ns, before.st_mtime_ns))
     assert f"data/{name}" in {fault.where for fault in faults(dag)}
+
+
+@pytest.mark.parametrize("field", ["sha256", "md5", "size"])
+def test_a_manifest_that_was_edited_is_told_from_a_changed_file(dag: Dag, field: str) -> None:
+    path = dag.root / "data/zero/manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["files"]["roster.bin"][field] = 7 if field == "size" else "0" * 32
+    path.unlink()
+    path.write_text(json.dumps(manifest, indent=1, ensure_ascii=False, sort_keys=True) + "\n")
+    assert {fault.where for fault in faults(dag)} == {"data/zero/manifest.json"}
 
 
 def test_files_that_came_or_went_are_named(dag: Dag) -> None:
@@ -148,7 +160,7 @@ def test_changed_code_and_a_changed_lock_are_found(dag: Dag) -> None:
     (dag.root / "stages" / "zero.py").write_text("NAME = 1\n")
     lock = dag.root / "dvc.lock"
     text = lock.read_text()
-    digest = verifying.paths_of(verifying.lock_entries(dag.root)["base"], "deps")["data/prompts/corpus.parquet"]
+    digest = pipeline.paths_of(pipeline.lock_entries(dag.root)["base"], "deps")["data/prompts/corpus.parquet"]
     lock.write_text(text.replace(digest, "0" * 32))
     where = {fault.where for fault in faults(dag)}
     assert {"stages/code.lock/zero", "dvc.lock"} <= where

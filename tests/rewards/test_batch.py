@@ -1,5 +1,6 @@
 """Grading in batches: the same grades in the same order as one by one, whatever happens to a process."""
 
+import json
 import os
 import signal
 import time
@@ -63,3 +64,53 @@ def test_a_row_that_takes_too_long_is_unknown_and_its_neighbours_are_not() -> No
         found = graders.submit(tasks, texts, finished).result()
     assert [g.reason for g in found][2] == "unknown:timeout"
     assert [g.verdict for g in found] == ["correct", "wrong", "unknown", "correct", "wrong"]
+
+
+def test_rows_begun_ahead_are_graded_once_and_in_their_place() -> None:
+    tasks, texts, finished = _rows(40)
+    with Graders(2) as graders:
+        for place in (30, 3, 17, 3):
+            graders.ahead(tasks[place], texts[place], finished[place])
+        assert len(graders._ahead) == 3
+        found = graders.grade_all(tasks, texts, finished)
+        assert found == [grade(t, x, finished=f) for t, x, f in zip(tasks, texts, finished, strict=True)]
+        assert not graders._ahead
+        assert graders.grade_all(tasks, texts, finished) == found
+    with Graders(0) as graders:
+        graders.ahead(tasks[0], texts[0], finished[0])
+        assert graders.grade_all(tasks, texts, finished) == found
+
+
+SPIN = {"type": "stdin", "cases": [{"input": "", "output": "7"}], "time_limit_s": 10}
+
+
+def test_a_slow_program_runs_while_the_sampler_goes_on() -> None:
+    """The sampler waits, at its second completion, until the first one's program has run: without overlap for ever."""
+    task = Task(
+        id="d",
+        kind="reasoning",
+        family="code",
+        difficulty=0,
+        language="en",
+        prompt="",
+        answer="",
+        code=json.dumps(SPIN),
+    )
+    slow = "<think>so</think>\n```python\nfor i in range(10**6): pass\nprint(7)\n```"
+    late = "<think>so</think>\n```python\nprint(8)\n```"
+    with Graders(1) as graders:
+        graders.ahead(task, slow, True)
+        (begun,) = graders._ahead.values()
+        begun.result(timeout=60)
+        graders.ahead(task, late, True)
+        found = graders.grade_all([task, task], [late, slow], [True, True])
+    assert [g.reason for g in found] == ["wrong_answer:case 1", "correct"]
+
+
+def test_every_row_is_graded_by_its_template() -> None:
+    texts = ["<think>so</think><answer>5</answer>", r"<think>so</think>It is \boxed{5}."]
+    for size in (0, 1):
+        with Graders(size, template="chat") as graders:
+            graders.ahead(SUM, texts[1], True)
+            found = graders.grade_all([SUM, SUM], texts, [True, True])
+        assert [(g.accuracy, g.format) for g in found] == [(0.0, 0.0), (1.0, 1.0)]

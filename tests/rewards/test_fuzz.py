@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from stages.rewards import maths
 from stages.rewards.maths import grade, judge
-from tests.rewards import cases_first, cases_second
+from tests.rewards import cases_first, cases_second, cases_solved, cases_third
 
 EXAMPLES = int(os.environ.get("R1_FUZZ_EXAMPLES", "150"))
 FUZZ = settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
@@ -21,8 +21,13 @@ PIECES = [
     "&", "\\\\", "\\left", "\\right", "%", "\\%", "$", "\\$", "^\\circ", "\\overline", "x", "y", "i", "e", "n", "0", "1", "2", "10",
     "99999", "0.5", "1,000", "1e9", " ", "\\,", " or ", " cm", "\\boxed{", "<think>", "</think>", "<answer>", "</answer>", "####",
     "the answer is ", "½", "²", "√", "∞", "−", "\u200b", "B", "(A)", ".", "...", ":", "'", "\\mid", "\\mathbb{R}", "\\sum", "\\mathrm{",
+    "\\sum_{k=1}^{n}", "\\int_0^1", "\\int_", "\\,dx", "dx", "\\lim_{x\\to0^+}", "\\lim_", "\\frac{d}{dx}", "\\prod_{k=1}^{9}", "k", "x^2=4",
 ]  # fmt: skip
-ROWS = [response for module in (cases_first, cases_second) for _, response, _, _ in module.cases()]
+ROWS = [
+    response
+    for module in (cases_first, cases_second, cases_third, cases_solved)
+    for _, response, _, _ in module.cases()
+]
 GOLD = "7919"
 
 

@@ -1,4 +1,4 @@
-"""The fast path: tables of equal, unequal and undecidable pairs, and properties."""
+"""The fast path: tables of equal and unequal pairs of numbers and words, and properties."""
 
 import json
 import time
@@ -11,7 +11,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from stages.rewards.extraction import MAX_ANSWER
-from stages.rewards.plain import MAX_DIGITS, compare, read
+from stages.rewards.maths import judge
+from stages.rewards.plain import MAX_DIGITS, balanced, read
 
 DATASETS = Path(__file__).parents[3] / "shared" / "datasets"
 
@@ -37,14 +38,14 @@ DATASETS = Path(__file__).parents[3] / "shared" / "datasets"
     ],
 )  # fmt: skip
 def test_correct(gold: str, answer: str) -> None:
-    assert compare(gold, answer).verdict == "correct"
+    assert judge(gold, answer).status == "correct"
 
 
 @pytest.mark.parametrize(
     ("gold", "answer"),
     [
         ("5", "6"), ("5", "-5"), ("5", "55"), ("5", "0.5"), ("5", "5000"), ("5", ""), ("5", " "), ("5", "."),
-        ("5", "$"), ("5", "five"), ("5", "5 or 6"), ("5", "5 and 6"), ("5", "5 apples"), ("5", "x"),
+        ("5", "$"), ("5", "five"), ("5", "5 or 6"), ("5", "5 and 6"), ("5", "x"),
         ("1/2", "0.51"), ("1/3", "0.3333333333333333333"), ("0.3", "0.30000000000000001"),
         ("10%", "0.01"), ("1", "0.9999999999999999999"), ("1/2", "1/3"),
         ("left", "right"), ("B", "C"), ("B", "A or B"), ("left", "left or right"), ("left", ""), ("left", "5"),
@@ -53,51 +54,29 @@ def test_correct(gold: str, answer: str) -> None:
     ],
 )  # fmt: skip
 def test_wrong(gold: str, answer: str) -> None:
-    assert compare(gold, answer).verdict == "wrong"
+    assert judge(gold, answer).status == "wrong"
+
+
+@pytest.mark.parametrize("gold", ["", " $ ", "{5", "}5{", "5" * (MAX_ANSWER + 1)])
+def test_a_gold_that_cannot_be_read_is_nobodys_fault(gold: str) -> None:
+    assert judge(gold, gold).reason == "unparsable_gold"
 
 
 @pytest.mark.parametrize(
-    ("gold", "answer", "reason"),
-    [
-        ("2", r"\sqrt{4}", "needs_algebra"),
-        ("5", "2+3", "needs_algebra"),
-        ("5", "x=5", "needs_algebra"),
-        ("120", "5!", "needs_algebra"),
-        ("1000", "1e3", "needs_algebra"),
-        ("1.5", r"1\frac{1}{2}", "needs_algebra"),
-        ("12", "1 2", "needs_algebra"),
-        ("12", r"1\,2", "needs_algebra"),
-        ("1.5", "1,5", "needs_algebra"),
-        ("5", "--5", "needs_algebra"),
-        ("5", "5/0", "needs_algebra"),
-        ("5", r"5\text{ or six}", "needs_algebra"),
-        ("5", r"5\text{ thousand}", "needs_algebra"),
-        ("5", "9^{9^{9^{9}}}", "needs_algebra"),
-        ("5", "__import__('os').abort()", "needs_algebra"),
-        ("x+1", "1+x", "needs_algebra"),
-        ("(1,2)", "(1,3)", "needs_algebra"),
-        (r"\sqrt{x^2}", "x", "needs_algebra"),
-        ("52", "5²", "needs_algebra"),
-        ("25", "5²", "needs_algebra"),
-        ("1080", "1,08", "needs_algebra"),
-        ("10%", "10", "percent"),
-        ("50", "50%", "percent"),
-        (r"1\text{ m}", r"100\text{ cm}", "units"),
-        ("", "", "unparsable_gold"),
-        (" $ ", "5", "unparsable_gold"),
-        ("{5", "{5", "unparsable_gold"),
-        ("5" * (MAX_ANSWER + 1), "5" * (MAX_ANSWER + 1), "unparsable_gold"),
-    ],
-)
-def test_unknown(gold: str, answer: str, reason: str) -> None:
-    compared = compare(gold, answer)
-    assert (compared.verdict, compared.reason) == ("unknown", reason)
+    "text",
+    [r"\sqrt{4}", "2+3", "x=5", "5!", "1e3", r"1\frac{1}{2}", "1 2", r"1\,2", "1,5", "--5", "5/0", "5²", "x+1", "(1,2)", "1,08",
+     r"5\text{ or six}", r"5\text{ thousand}", "9^{9^{9^{9}}}", "__import__('os').abort()"],
+)  # fmt: skip
+def test_what_takes_a_parser_is_left_to_it(text: str) -> None:
+    found = read(text)
+    assert (found.kind, found.number) == ("expression", None)
 
 
-def test_a_number_of_too_many_digits_equals_its_own_text_only() -> None:
+def test_a_number_of_many_digits_equals_itself_only() -> None:
     long = "9" * (MAX_DIGITS + 1)
-    assert compare(long, long).verdict == "correct"
-    assert compare(long, long + ".0").verdict != "correct"
+    assert judge(long, long).status == "correct"
+    assert judge(long, long + ".0").status == "correct"
+    assert judge(long, long[:-1] + "8").status == "wrong"
 
 
 def spellings(value: Fraction) -> Iterator[str]:
@@ -114,15 +93,16 @@ def spellings(value: Fraction) -> Iterator[str]:
 @given(st.fractions(max_denominator=1000), st.fractions(max_denominator=1000))
 def test_rationals_are_equal_only_when_they_are(a: Fraction, b: Fraction) -> None:
     for gold in spellings(a):
-        assert all(compare(gold, answer).verdict == "correct" for answer in spellings(a))
+        assert all(judge(gold, answer).status == "correct" for answer in spellings(a))
         if a != b:
-            assert all(compare(gold, answer).verdict != "correct" for answer in spellings(b))
+            assert all(judge(gold, answer).status != "correct" for answer in spellings(b))
 
 
 @given(st.text(max_size=40), st.text(max_size=40))
 def test_any_text_gets_a_verdict(gold: str, answer: str) -> None:
-    assert compare(gold, answer).verdict in ("correct", "wrong", "unknown")
-    assert compare(gold, gold).verdict == ("unknown" if read(gold).kind == "invalid" else "correct")
+    assert judge(gold, answer).status in ("correct", "wrong", "unknown")
+    readable = balanced(gold) and gold.strip(" $\t\r\n")
+    assert judge(gold, gold).status == ("correct" if readable else "unknown")
 
 
 @pytest.mark.parametrize(
@@ -130,8 +110,8 @@ def test_any_text_gets_a_verdict(gold: str, answer: str) -> None:
 )
 def test_hostile_text_takes_no_time(unit: str) -> None:
     start = time.perf_counter()
-    compare("5", (unit * MAX_ANSWER)[:MAX_ANSWER])
-    compare("5", (unit * MAX_ANSWER)[: MAX_ANSWER - 1] + "}")
+    judge("5", (unit * MAX_ANSWER)[:MAX_ANSWER])
+    judge("5", (unit * MAX_ANSWER)[: MAX_ANSWER - 1] + "}")
     assert time.perf_counter() - start < 1
 
 
@@ -142,8 +122,8 @@ def test_real_golds_against_themselves_and_perturbed(name: str) -> None:
         pytest.skip(f"{path.name} is absent: real problems are not part of the project")
     for line in path.read_text().splitlines():
         gold = json.loads(line)["answer"].rpartition("####")[2].strip()
-        assert compare(gold, gold).verdict == "correct"
+        assert judge(gold, gold).status == "correct"
         value = int(gold.replace(",", ""))
-        assert compare(gold, f"{value:,}").verdict == "correct"
+        assert judge(gold, f"{value:,}").status == "correct"
         for perturbed in (value + 1, value - 1, -value or 7, 10 * value + 1):
-            assert compare(gold, str(perturbed)).verdict == "wrong"
+            assert judge(gold, str(perturbed)).status == "wrong"

@@ -8,6 +8,7 @@ import pytest
 from stages.contract.params import Reward
 from stages.contract.task import Task
 from stages.rewards.altered import altered
+from stages.rewards.batch import Graders
 from stages.rewards.expressions import run_tests
 from stages.rewards.formatting import format_reward
 from stages.rewards.language import consistency, count_words, dominant
@@ -176,14 +177,18 @@ def _answer(text: str) -> str:
     ],
 )
 def test_a_reward_is_its_weighed_parts(task: Task, text: str, finished: bool, length: int, reward: float) -> None:
-    score = scorer(WEIGHTS, lambda tasks, texts: [None if t.kind == "reasoning" else 0.8 for t in tasks])
+    score = scorer(
+        WEIGHTS,
+        lambda tasks, texts: [None if t.kind == "reasoning" else 0.8 for t in tasks],
+        graded=Graders(0).grade_all,
+    )
     (scored,) = score([task], [text], [finished], [length], 100)
     assert scored.reward == pytest.approx(reward)
     assert scored.preference == (None if task.kind == "reasoning" else 0.8)
 
 
 def test_without_a_judge_general_prompts_earn_form_and_language_only() -> None:
-    (scored,) = scorer(WEIGHTS)([_task("helpful")], [_answer("4")], [True], [10], 100)
+    (scored,) = scorer(WEIGHTS, graded=Graders(0).grade_all)([_task("helpful")], [_answer("4")], [True], [10], 100)
     assert scored.reward == pytest.approx(0.5) and scored.preference is None
 
 
@@ -200,6 +205,16 @@ def test_without_a_judge_general_prompts_earn_form_and_language_only() -> None:
         ("x+1", "1+x", "correct"),  # an expression may be answered by one
         ("\\sqrt{8}", "2\\sqrt{2}", "correct"),
         ("23", "3*5+9", "wrong"),
+        ("\\frac13", "\\int_0^1 x^2\\,dx", "unevaluated"),
+        ("3x^2", "\\frac{d}{dx}x^3", "unevaluated"),  # also where the gold is no number
+        ("3x^2", "\\dfrac{\\mathrm{d}}{\\mathrm{d}x} x^3", "unevaluated"),
+        ("12x^2", "\\frac{d^{2}}{dx^{2}}x^4", "unevaluated"),
+        ("\\frac{n(n+1)}{2}", "∑_{k=1}^{n} k", "unevaluated"),
+        ("\\sum_{k=1}^{n} k", "\\sum_{j=1}^{n} j", "correct"),  # the gold leaves it to do, too
+        ("\\sum_{k=1}^{n} k", "\\frac{n(n+1)}{2}", "correct"),
+        ("d/2", "\\frac{d}{2}", "correct"),
+        ("x^2=4", "x=\\pm2", "correct"),
+        ("x=\\pm2", "x^2=4", "wrong"),
     ],
 )
 def test_a_number_is_asked_for_and_a_computation_is_none(gold: str, answer: str, reason: str) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from stages.rewards.trl import code_reward, format_reward, language_reward, maths_reward
+from stages.rewards.trl import chat_format_reward, code_reward, format_reward, language_reward, maths_reward
 
 RIGHT = "<think>so 2+3</think><answer>5</answer>"
 MESSAGES = [{"role": "assistant", "content": RIGHT}]
@@ -37,3 +37,12 @@ def test_programs_are_run_after_the_thought() -> None:
         0.0,
         None,
     ]
+
+
+def test_each_form_has_its_format_reward() -> None:
+    tagged, chat = (
+        "<think>2+3</think><answer>5</answer>",
+        [{"role": "assistant", "content": "<think>2+3</think>It is 5."}],
+    )
+    assert format_reward([tagged, chat]) == [1.0, 0.0]
+    assert chat_format_reward([tagged, chat]) == [0.0, 1.0]

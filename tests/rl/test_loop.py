@@ -3,8 +3,12 @@
 The engine is scripted: an answer's reward is written in its first token, so that every group is known beforehand.
 """
 
+import threading
+import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field, replace
+from typing import Any
 
 import pytest
 import torch
@@ -13,7 +17,7 @@ from torch import Tensor
 from stages.contract.errors import UserError
 from stages.contract.events import Silent
 from stages.contract.params import RL, Objective, Reward, Stretch
-from stages.contract.task import Score, Task
+from stages.contract.task import Score, Scorer, Task
 from stages.model.optimiser import adamw
 from stages.model.policy import DecoderPolicy
 from stages.rl.loop import Parts, Sample, limit_at, train
@@ -140,6 +144,9 @@ def _run(
     policy: DecoderPolicy | None = None,
     pick: Callable[[int], list[Task]] | None = None,
     validate: Callable[[Callable[[Sequence[Task]], list[Sample]]], dict[str, float]] | None = None,
+    engine: type[ScriptedEngine] = ScriptedEngine,
+    score: Scorer = _score,
+    begin: Callable[[Task, str, bool], None] | None = None,
 ) -> _Run:
     policy = policy or DecoderPolicy(tiny_model.decoder(), pad_id=0)
     before = [p.detach().clone() for p in policy.parameters()]
@@ -147,14 +154,15 @@ def _run(
     per_step = settings.prompts_per_step
     parts = Parts(
         policy=policy,
-        engine=ScriptedEngine(script, end_id=END),
+        engine=engine(script, end_id=END),
         codec=_Codec(),
-        score=_score,
+        score=score,
         pick=pick or (lambda step: [_task(10 + step * per_step + i) for i in range(per_step)]),
         forbidden=forbidden,
         reflective=lambda text: 0,
         validate=validate,
         keep=lambda step, samples: watch.kept.append((step, list(samples))),
+        begin=begin,
     )
     optimiser = adamw(policy.parameters(), betas=settings.betas, weight_decay=settings.weight_decay)
     curve, validation = train(parts, settings, seed=1, optimiser=optimiser, report=watch)
@@ -376,3 +384,45 @@ def test_the_same_seed_gives_the_same_run_to_the_bit(steps_per_rollout: int) -> 
         runs.append((curve, texts, [p.flatten().tolist() for p in policy.parameters()]))
     assert runs[0] == runs[1]
     assert runs[0][1] != runs[2][1]
+
+
+def test_grading_begins_while_others_are_sampled() -> None:
+    """The engine holds its last completion back until the first has been graded: without overlap that is never."""
+    graded: dict[str, float] = {}
+    first = threading.Event()
+    sampled: list[float] = []
+
+    class Holding(ScriptedEngine):
+        def generate(self, *arguments: Any, on_finished: Any = None, **named: Any) -> Any:
+            groups = super().generate(*arguments, **named)
+            assert on_finished is not None
+            told = [(place, draw, c) for place, group in enumerate(groups) for draw, c in enumerate(group)]
+            for place, draw, completion in told[:-1]:
+                on_finished(place, draw, completion)
+            assert first.wait(60), "nothing was graded while sampling went on"
+            sampled.append(time.monotonic())
+            on_finished(*told[-1])
+            return groups
+
+    with ThreadPoolExecutor(1) as grader:
+        begun: list[Future[None]] = []
+
+        def grade_one(text: str) -> None:
+            graded[text] = time.monotonic()
+            first.set()
+
+        def score(tasks: Any, texts: Sequence[str], *rest: Any) -> list[Score]:
+            for one in begun:
+                one.result()
+            assert set(texts) == set(graded)
+            return _score(tasks, texts, *rest)
+
+        run = _run(
+            lambda prompt, draw: [20 + (prompt[1] + draw) % 8, END],
+            engine=Holding,
+            score=score,
+            begin=lambda task, text, finished: begun.append(grader.submit(grade_one, text)),
+        )
+    assert min(graded.values()) < sampled[0]
+    plain = _run(lambda prompt, draw: [20 + (prompt[1] + draw) % 8, END])
+    assert run.curve == plain.curve and run.weights == plain.weights

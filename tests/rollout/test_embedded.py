@@ -151,3 +151,23 @@ def test_the_scripted_engine_says_what_it_is_told_and_stops_at_the_limit() -> No
     assert _tokens(groups) == [[[5, 6, 9], [7, 9], [5, 6, 9]], [[8, 8, 8]] * 3]
     assert [[c.finished for c in g] for g in groups] == [[True] * 3, [False] * 3]
     assert groups[0][1].logps == [0.0, 0.0]
+
+
+@pytest.mark.parametrize("batch", [4, 64])
+def test_each_completion_is_told_of_once_and_as_it_is_returned(batch: int) -> None:
+    told: dict[tuple[int, int], Completion] = {}
+    order: list[int] = []
+
+    def on_finished(place: int, draw: int, completion: Completion) -> None:
+        assert (place, draw) not in told
+        told[place, draw] = completion
+        order.append(len(completion.tokens))
+
+    engine = _engine(batch)
+    groups = engine.generate(
+        PROMPTS, draws=4, max_new_tokens=12, temperature=1.0, top_p=1.0, seed=7, on_finished=on_finished
+    )
+    assert groups == _generate(_engine(batch), PROMPTS)
+    assert told == {(place, draw): c for place, group in enumerate(groups) for draw, c in enumerate(group)}
+    if batch == 64:
+        assert order == sorted(order) and order[0] < order[-1]  # short ones are told of while others are sampled

@@ -97,6 +97,7 @@ def test_a_sandbox_that_never_works_fails_and_is_counted(sandbox: Sandbox, monke
     [
         ("while True: pass", Limits(cpu_s=0.3), "time"),
         ("import time; time.sleep(60)", Limits(cpu_s=0.2), "time"),
+        ("import time; time.sleep(60)", Limits(cpu_s=0.2, may_sleep=True), "time"),
         ("import os\nwhile True: os.write(1, b'x' * 65536)", Limits(output=1 << 20), "output"),
         ("x = b'x' * (40 << 20)", Limits(memory=20 << 20), "memory"),
     ],
@@ -107,6 +108,15 @@ def test_limits(sandbox: Sandbox, code: str, limits: Limits, stopped: str) -> No
     assert run.stopped == stopped
     assert len(run.stdout) <= limits.output
     assert time.monotonic() - began < limits.wall_s + 5
+
+
+def test_who_may_sleep_is_given_the_wall_time_of_a_busy_run(sandbox: Sandbox) -> None:
+    program = b"import time; time.sleep(2); print(7)"
+    stopped = [
+        sandbox.run(Job(mode="script", program=program), Limits(cpu_s=0.5, may_sleep=may)).stopped
+        for may in (False, True)
+    ]
+    assert stopped == ["time", ""]
 
 
 def test_output_before_a_limit_is_kept(sandbox: Sandbox) -> None:
@@ -159,7 +169,8 @@ def test_a_killed_caller_leaves_nothing() -> None:
     code = (
         "import os, threading, time\nfrom stages.sandbox.shared import shared\nfrom stages.sandbox.pool import Job\n"
         "threading.Thread(target=shared().run, args=(Job(mode='script', program=b'while True: pass'),)).start()\n"
-        "time.sleep(0.5)\nprint(*(z._process.pid for z in shared()._all), flush=True)\ntime.sleep(60)\n"
+        "while not shared()._all: time.sleep(0.01)\n"
+        "print(*(z._process.pid for z in shared()._all), flush=True)\ntime.sleep(60)\n"
     )
     caller = subprocess.Popen([sys.executable, "-c", code], cwd=PROJECT, stdout=subprocess.PIPE, text=True)
     assert caller.stdout is not None

@@ -80,8 +80,8 @@ def test_curation_drops_held_out_rows_repeats_and_what_is_too_many_each_with_its
         f"<think>first {shown} so 4</think><answer>4</answer>", "<think>2 13 24</think><answer>4</answer>",
         "<think>then 4</think><answer>4</answer>",
     ]  # fmt: skip
-    rows = example_rows(_draws(*texts), texts, SAMPLING, checkpoint="c", seed=0, op="refine")
-    curated = curated_examples(rows, [incorrect, bad_format], held_out=held, keep_per_prompt=2, seed=0)
+    rows = example_rows(_draws(*texts), texts, SAMPLING, checkpoint="c", seed=0, op="refine", template="tiny")
+    curated = curated_examples(rows, [incorrect, bad_format("tiny")], held_out=held, keep_per_prompt=2, seed=0)
     assert curated.reasons() == {"duplicate": 1, "held_out_state": 1, "incorrect": 2, "not_sampled": 1}
     assert curated.kept.schema == EXAMPLES.schema and len(curated.kept) == 2
     assert curated.rejected.schema == EXAMPLES.rejected().schema
@@ -91,7 +91,7 @@ def test_curation_drops_held_out_rows_repeats_and_what_is_too_many_each_with_its
 
 def test_rows_to_forget_are_dropped_first_with_that_reason() -> None:
     texts = [_answer("4"), "<think>then 4</think><answer>4</answer>"]
-    rows = example_rows(_draws(*texts), texts, SAMPLING, checkpoint="c", seed=0, op="refine")
+    rows = example_rows(_draws(*texts), texts, SAMPLING, checkpoint="c", seed=0, op="refine", template="tiny")
     forgotten = rows["r1_id"][0]
     curated = curated_examples(
         rows, [incorrect], held_out=lambda text: False, keep_per_prompt=1, seed=0, forgotten=[forgotten]
@@ -102,7 +102,9 @@ def test_rows_to_forget_are_dropped_first_with_that_reason() -> None:
 
 def test_a_refined_row_says_so() -> None:
     drawn = _draws("<think>所以4</think><answer>4</answer>", _answer("4"))
-    rows = example_rows(drawn, [_answer("4"), _answer("4")], SAMPLING, checkpoint="c", seed=3, op="refine")
+    rows = example_rows(
+        drawn, [_answer("4"), _answer("4")], SAMPLING, checkpoint="c", seed=3, op="refine", template="tiny"
+    )
     assert rows["r1_op"].to_list() == ["refine", "generate"]
     assert rows["verdict"].to_list() == ["correct", "correct"]
     assert [gen["draw"] for gen in rows["r1_gen"]] == [0, 1]
