@@ -12,9 +12,9 @@ from dataclasses import dataclass
 from stages.contract.params import Params
 
 # Those that compute or write what is kept. tests/contract/test_determinism.py compares them with what stages import.
-LIBRARIES = ("jinja2", "markupsafe", "matplotlib", "mpmath", "polars", "safetensors", "tokenizers", "torch")
+LIBRARIES = ("jinja2", "markupsafe", "matplotlib", "mpmath", "polars", "safetensors", "sympy", "tokenizers", "torch")
 GRADING = ("zero", "cold_start", "grpo", "rejection", "align", "student_zero", "evaluate")
-GRADERS_OWN = ("mpmath",)  # loaded by the processes that grade
+GRADERS_OWN = ("mpmath", "sympy")  # loaded by the processes that grade
 PROCESSOR = "the kind of processor: torch chooses its kernels, and so the order of sums, by it"
 COMPILER = "the C++ compiler, where an answer is a C++ program"
 TIME_LIMITS = (

@@ -144,6 +144,13 @@ class Place:
         return {str(path.relative_to(top)): path.read_text() for path in paths}
 
 
+def dvc(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
+    """A plain DVC command, as a user gives it."""
+    return subprocess.run(
+        ["dvc", *arguments], cwd=place.root, env=environment(), capture_output=True, text=True, timeout=PATIENCE_S
+    )
+
+
 def environment() -> dict[str, str]:
     hidden = {"DVC_ROOT", "DVC_STAGE"}
     path = os.pathsep.join([sysconfig.get_path("scripts"), os.environ.get("PATH", os.defpath)])

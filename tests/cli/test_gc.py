@@ -14,7 +14,7 @@ import pytest
 from r1cli import execute, gc, runs
 from r1cli.project import Project, find_project
 from stages.contract.errors import UserError
-from tests.cli.conftest import Place, Run
+from tests.cli.conftest import Place, Run, dvc
 
 LOCK = """\
 schema: '2.0'
@@ -194,7 +194,7 @@ def test_without_all_references_nothing_is_removed(place: Place, planted: dict[s
 def test_a_cache_outside_the_project_is_not_touched(place: Place, planted: dict[str, Planted], r1: Run) -> None:
     outside = place.root.parent / "shared"
     shutil.move(place.root / ".dvc" / "cache", outside)
-    subprocess.run(["dvc", "cache", "dir", "--local", str(outside)], cwd=place.root, check=True, capture_output=True)
+    dvc(place, "cache", "dir", "--local", str(outside))
     code, said, _ = r1("gc", "--yes")
     assert code == 0 and "lies outside the project" in said
     assert len([path for path in outside.rglob("*") if path.is_file()]) == 4 * len(planted)
@@ -223,6 +223,6 @@ def test_after_gc_everything_recorded_is_still_there(place: Place, r1: Run) -> N
     git(place.root, "commit", "-qm", "one")
     git(place.root, "checkout", "-q", "other")
     shutil.rmtree(place.root / "data" / "prompts")
-    done = subprocess.run(["dvc", "checkout", "-f", "prompts", "zero"], cwd=place.root, capture_output=True, text=True)
+    done = dvc(place, "checkout", "-f", "prompts", "zero")
     assert done.returncode == 0, done.stderr
     assert (place.root / "data" / "prompts" / "rows.txt").read_text() == "2ok"

@@ -12,13 +12,7 @@ import pytest
 
 from r1cli import pipeline
 from stages.contract.manifest import read_manifest
-from tests.cli.conftest import PATIENCE_S, Place, Run, environment, gone, worker_of
-
-
-def dvc(place: Place, *arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        ["dvc", *arguments], cwd=place.root, env=environment(), capture_output=True, text=True, timeout=PATIENCE_S
-    )
+from tests.cli.conftest import PATIENCE_S, Place, Run, dvc, gone, worker_of
 
 
 def git(place: Place, *arguments: str) -> str:
