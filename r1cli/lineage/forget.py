@@ -50,6 +50,9 @@ def plan(found: Snapshot, places: Sequence[Place]) -> Plan:
     for place in writers:
         sections.setdefault(place.artifact, []).append(place.id)
     changed = {f"{found.artifacts[place.artifact].folder}/{place.table}" for place in writers}
+    for artifact in (found.artifacts[name] for name in sections):
+        if any(head.table in changed for head in artifact.manifest.ledgers.values()):  # it trains on its own table
+            changed |= {f"{artifact.folder}/{folder}" for folder in artifact.manifest.checkpoints}
     return Plan(
         forget={name: sorted(set(ids)) for name, ids in sections.items()},
         rerun=_rerun(found, changed, set(sections)),
