@@ -13,10 +13,12 @@ from typing import Annotated
 
 import typer
 
-from r1cli import release
+from r1cli import release, upkeep
+from r1cli.arguments import Target, stage_names
 from r1cli.lineage import commands as lineage_commands
 from r1cli.project import Project, find_project
 from stages.contract.errors import UserError
+from stages.contract.files import replace_file
 
 FAILED = 1
 WRONG_USAGE = 2
@@ -38,7 +40,6 @@ data_app = typer.Typer(no_args_is_help=True, help="Bring your own problems.", ri
 app.add_typer(profile_app, name="profile")
 app.add_typer(reward_app, name="reward")
 app.add_typer(data_app, name="data")
-lineage_commands.register(app)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -105,17 +106,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def _stage_names(incomplete: str) -> list[str]:
-    """Shell completion: the names in dvc.yaml."""
-    from r1cli.params_file import read_params
-
-    try:
-        stages = read_params(find_project(Path.cwd()).root / "dvc.yaml").get("stages")
-    except UserError:
-        return []
-    return [name for name in ["all", *(stages if isinstance(stages, dict) else ())] if str(name).startswith(incomplete)]
-
-
 def _profile_names(incomplete: str) -> list[str]:
     from r1cli.params_file import profile_names
 
@@ -129,10 +119,6 @@ def _project() -> Project:
     return find_project(Path.cwd())
 
 
-Target = Annotated[
-    str,
-    typer.Argument(metavar="STAGE|all", help="A stage, an item (distill@small), or all.", autocompletion=_stage_names),
-]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a param in params.yaml first (may be repeated)."),
@@ -258,7 +244,11 @@ def graph(mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid 
         *others, last = one.upstream or ("",)
         children.setdefault(last, []).append(one.stage.name)
         notes[one.stage.name] = one.stage.desc + (f" (also reads {', '.join(others)})" if others else "")
-    console.tree("r1", children, notes)
+
+    def node(name: str) -> console.Node:
+        return console.Node(label=name, note=notes[name], children=tuple(map(node, children.get(name, ()))))
+
+    console.outline(console.Node(label="r1", style="", children=tuple(map(node, children.get("", ())))))
 
 
 @profile_app.command("list")
@@ -311,7 +301,7 @@ def profile_use(name: Annotated[str, typer.Argument(autocompletion=_profile_name
                 f"params.yaml is of profile {before!r}, which is not in profiles/, so your own changes can't be told",
                 hint=f"cp profiles/{name}.yaml params.yaml   (gives them up)",
             )
-    params_file.write_text(project.params, new)
+    replace_file(project.params, new)
     console.say(f"params.yaml is profile {name}")
     for key, value in (kept or {}).items():
         console.say(f"  kept your {key}: {value}")
@@ -337,51 +327,6 @@ def report(open_it: Annotated[bool, typer.Option("--open", help="Open it in the 
         webbrowser.open(path.as_uri())
 
 
-@app.command("doctor")
-def doctor_command(
-    torch: Annotated[
-        bool, typer.Option("--torch", help="Also import torch and show its threads (takes seconds).")
-    ] = False,
-) -> None:
-    """Show what this machine has, set DVC's cache links to what its file system can do, mend what a kill left."""
-    from r1cli import console, doctor, mend
-    from r1cli.project import check_tools
-
-    project = _project()
-    console.table(["what", "here"], [list(fact) for fact in doctor.facts(project.root, torch=torch)])
-    check_tools(project)
-    doctor.settle_links(project.root)
-    for done in mend.mend(project):
-        console.say(done)
-
-
-@app.command("gc")
-def gc_command(
-    yes: Annotated[bool, typer.Option("--yes", help="Remove them.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-) -> None:
-    """Show the work folders and cached files that no dvc.lock and no last run refers to; with --yes, remove them."""
-    from r1cli import console, gc, mend
-
-    project = _project()
-    for done in mend.mend(project):
-        console.say(done) if not as_json else None
-    found, stayed = gc.collect(project) if yes else (gc.plan(project), [])
-    if as_json:
-        console.as_json(gc.described(project, found, stayed, removed=yes))
-        return
-    for line in found.notes:
-        console.say(line)
-    if not found.items:
-        console.say("nothing to remove: everything is referred to")
-        return
-    console.table(["what", "why", "files", "size", "frees"], gc.cells(project, found))
-    for item in stayed:
-        console.say(f"in use meanwhile, so it stayed: {project.shown(item.path)}")
-    frees = console.amount(sum(item.frees for item in found.items if item not in stayed))
-    console.say(f"{frees} freed" if yes else f"{frees} would be freed; nothing was changed: r1 gc --yes removes it")
-
-
 @reward_app.command("check")
 def reward_check(
     on: Annotated[
@@ -390,7 +335,7 @@ def reward_check(
             "--on",
             metavar="FILE|STAGE",
             help="A file of problems, or an RL stage: also sample its starting model. Without it, the task pool.",
-            autocompletion=_stage_names,
+            autocompletion=stage_names,
         ),
     ] = "",
     data: Annotated[str, typer.Option("--data", metavar="NAME", help="An import, instead.")] = "",
@@ -453,52 +398,13 @@ def data_import(
     text = params_file.edit(
         project.params.read_text(), [(("prompts", "imports"), joined), (("prompts", "import_roles", name), role)]
     )
-    params_file.write_text(project.params, text)
+    replace_file(project.params, text)
     console.table(
         ["what", "rows"], [[key.replace("_", " "), f"{value:g}"] for key, value in found.items()], numeric=True
     )
     console.say(f"{project.shown(target)} joins the task pool for {role}: r1 run prompts")
 
 
-@app.command("code-lock")
-def code_lock_command(
-    check: Annotated[bool, typer.Option("--check", help="Only say whether they are up to date.")] = False,
-) -> None:
-    """Renew the hashes of the stages' code that DVC compares."""
-    from r1cli import code_lock, console, pipeline
-
-    project = _project()
-    stale = code_lock.out_of_date(project.root, pipeline.load(project.root).modules)
-    if check and stale:
-        raise UserError(
-            f"the code locks of {', '.join(stale)} are out of date", hint="r1 code-lock   (or: make code-lock)"
-        )
-    code_lock.write(project.root, stale)
-    console.say(f"renewed: {', '.join(stale)}" if stale else "all code locks are up to date")
-
-
-@app.command()
-def adopt(target: Target) -> None:
-    """Record that a stage's code changed but not its result: it is not run again."""
-    from r1cli import console, pipeline
-    from stages.contract import manifest as manifests
-
-    project = _project()
-    standings = {found.stage.name: found for found in pipeline.standings(project.root)}
-    for chosen in pipeline.load(project.root).match(target):
-        found = standings[chosen.name]
-        lock = f"stages/code.lock/{chosen.module}"
-        others = found.changed_cmd or found.changed_params or found.changed_outs or set(found.changed_deps) - {lock}
-        if found.never or others:
-            raise UserError(f"{chosen.name} can't be adopted: more than its code has changed", hint="r1 status")
-        if lock not in found.changed_deps:
-            console.say(f"{chosen.name}: its code lock is the recorded one")
-            continue
-        for out in chosen.outs:
-            manifests.adopt_code(project.root / out, (project.root / lock).read_text().strip())
-        code, said = pipeline.call_quietly(project.root, "commit", "-f", chosen.name)
-        if code != 0:
-            raise UserError(
-                f"dvc commit {chosen.name} failed: {said.splitlines()[-1] if said else code}", hint="r1 doctor"
-            )
-        console.say(f"{chosen.name}: recorded in dvc.lock without running it")
+# Last, so that `r1 --help` begins with what a newcomer needs.
+lineage_commands.register(app)
+upkeep.register(app)

@@ -25,6 +25,7 @@ PACKAGES = (
     "safetensors",
     "tokenizers",
     "mpmath",
+    "sympy",
     "jinja2",
     "matplotlib",
     "ruamel.yaml",

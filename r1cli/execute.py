@@ -25,7 +25,7 @@ from r1cli.project import Project
 from r1cli.publish import link_tree, publish_stage
 from stages.contract.errors import UserError
 from stages.contract.params import Base, Params, parse
-from stages.contract.stopping import SAME_S
+from stages.contract.stopping import SAME_S, SIGNALS
 
 KEPT = 2  # finished work folders of a stage
 SPARE_S = 10.0  # for a worker that was asked to stop and does not end itself in its grace period
@@ -384,7 +384,7 @@ def _signals() -> Iterator[list[int]]:
             received.append(number)
             since = time.monotonic()
 
-    heard = [n for n in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+    heard = [n for n in SIGNALS if signal.getsignal(n) is not signal.SIG_IGN]
     before = {number: signal.signal(number, note) for number in heard}
     try:
         yield received

@@ -12,6 +12,7 @@ from r1cli.lineage.rows import Place
 from r1cli.lineage.snapshot import Snapshot
 from r1cli.project import Project
 from stages.contract.errors import UserError
+from stages.contract.files import replace_file
 
 WRITERS = ("prompts", "cold_start", "rejection", "reward_model")
 
@@ -94,7 +95,7 @@ def list_in_params(project: Project, plan: Plan) -> None:
     """
     run.prepare(project, "all", [], run.Options())
     edits = merged(params_file.read_params(project.params), plan)
-    params_file.write_text(project.params, params_file.edit(project.params.read_text(), edits))
+    replace_file(project.params, params_file.edit(project.params.read_text(), edits))
 
 
 def run_again(project: Project, plan: Plan, found: Snapshot) -> None:
