@@ -10,7 +10,7 @@ demo: .venv/core
 	$(BIN)/r1 demo
 
 test: .venv/dev
-	$(BIN)/python -m pytest -m "not slow and not gpu and not slurm and not vllm and not ray and not trl and not standards"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu and not slurm and not vllm and not ray and not trl and not standards"
 
 # TRL pins packages of its own, so it has an environment of its own.
 test-trl: .venv-trl/done

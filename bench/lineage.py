@@ -192,7 +192,7 @@ def main() -> None:
             frame = frame.with_columns(r1_id=pl.Series(ids))
 
         spent = timed(identify)
-        spent += timed(lambda: described.append(describe_rows(frame)))
+        spent += timed(lambda: described.append(describe_rows(frame, frame.schema)))
         figures["ids and Merkle roots (s)"] = spent
         figures["id and parents columns (MB)"] = columns_mb(frame, root)
         shuffled = columns_mb(frame.sample(fraction=1, shuffle=True, seed=1), root)

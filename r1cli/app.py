@@ -13,10 +13,13 @@ from typing import Annotated
 
 import typer
 
-from r1cli import release
+from r1cli import release, upkeep
+from r1cli.arguments import Target, profile_names, stage_names
+from r1cli.dispatch import commands as job_commands
 from r1cli.lineage import commands as lineage_commands
 from r1cli.project import Project, find_project
 from stages.contract.errors import UserError
+from stages.contract.files import replace_file
 
 FAILED = 1
 WRONG_USAGE = 2
@@ -38,7 +41,6 @@ data_app = typer.Typer(no_args_is_help=True, help="Bring your own problems.", ri
 app.add_typer(profile_app, name="profile")
 app.add_typer(reward_app, name="reward")
 app.add_typer(data_app, name="data")
-lineage_commands.register(app)
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -105,34 +107,10 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def _stage_names(incomplete: str) -> list[str]:
-    """Shell completion: the names in dvc.yaml."""
-    from r1cli.params_file import read_params
-
-    try:
-        stages = read_params(find_project(Path.cwd()).root / "dvc.yaml").get("stages")
-    except UserError:
-        return []
-    return [name for name in ["all", *(stages if isinstance(stages, dict) else ())] if str(name).startswith(incomplete)]
-
-
-def _profile_names(incomplete: str) -> list[str]:
-    from r1cli.params_file import profile_names
-
-    try:
-        return [name for name in profile_names(_project().profiles) if name.startswith(incomplete)]
-    except UserError:
-        return []
-
-
 def _project() -> Project:
     return find_project(Path.cwd())
 
 
-Target = Annotated[
-    str,
-    typer.Argument(metavar="STAGE|all", help="A stage, an item (distill@small), or all.", autocompletion=_stage_names),
-]
 Settings = Annotated[
     list[str] | None,
     typer.Option("--set", metavar="KEY=VALUE", help="Change a param in params.yaml first (may be repeated)."),
@@ -189,8 +167,8 @@ def run_command(
     ] = False,
 ) -> None:
     """Run a stage and what it needs, if stale (dvc repro)."""
-    from r1cli import console, pipeline, run, status
-    from r1cli import jobs as job_commands
+    from r1cli import jobs as cluster
+    from r1cli import pipeline, run, status
     from r1cli.dispatch import places
 
     project = _project()
@@ -204,74 +182,17 @@ def run_command(
     chosen = run.prepare(project, target, settings or [], wanted)
     if dry_run:
         planned = status.plan(pipeline.standings(project.root), chosen, single=single, force=force)
-        for name, why in planned:
-            console.say(f"{name}: {why}")
-        count = f"{len(planned)} stage{'s' if len(planned) > 1 else ''} would run"
-        console.say(count if planned else "nothing would run: all is fresh")
-        for name, script in job_commands.scripts(project, [name for name, _ in planned], on):
-            console.say(f"\n# {name}\n{script.rstrip()}")
+        cluster.preview(project, planned, on)
         return
     if detach:
-        job_commands.detach(project, target, on)
+        cluster.detach(project, target, on)
         return
     if on:
         os.environ[places.ON] = on  # for the stages that DVC starts
     run.repro(project, target, wanted)
 
 
-@app.command("plan")
-def plan_command(
-    target: Annotated[
-        str, typer.Argument(metavar="[STAGE]", help="A stage; without one, all.", autocompletion=_stage_names)
-    ] = "",
-    profile: Annotated[
-        str, typer.Option("--profile", help="Plan this profile, not params.yaml.", autocompletion=_profile_names)
-    ] = "",
-    device: Annotated[str, typer.Option("--device", help="cpu, rtx4090, a100, h100, h800, h200.")] = "",
-    nodes: Annotated[int, typer.Option("--nodes", min=0, help="Default: r1.toml, or the profile's.")] = 0,
-    gpus_per_node: Annotated[int, typer.Option("--gpus-per-node", min=0, help="Likewise.")] = 0,
-    zero: Annotated[int, typer.Option("--zero", min=-1, max=3, help="DeepSpeed's ZeRO stage.")] = -1,
-    offload: Annotated[bool, typer.Option("--offload", help="Optimizer states in the hosts' memory.")] = False,
-    tensor_parallel: Annotated[int, typer.Option("--tensor-parallel", min=0, help="GPUs a rollout engine.")] = 0,
-    sequence_parallel: Annotated[int, typer.Option("--sequence-parallel", min=0, help="GPUs a sequence.")] = 0,
-    mean_share: Annotated[
-        float, typer.Option("--mean-share", min=0.0, max=1.0, help="Mean answer, as a share of the longest allowed.")
-    ] = 0.0,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-) -> None:
-    """Show what a run would need: memory, disk, tokens, hours, and which settings can't work."""
-    from r1cli.plan import command
-
-    changes = {
-        "nodes": nodes,
-        "gpus_per_node": gpus_per_node,
-        "offload": offload,
-        "tensor_parallel": tensor_parallel,
-        "sequence_parallel": sequence_parallel,
-        "mean_share": mean_share,
-    }
-    given = {name: value for name, value in changes.items() if value} | ({"zero": zero} if zero >= 0 else {})
-    command.show(_project(), target, profile=profile, device=device, changes=given, as_json=as_json)
-
-
-@app.command("logs")
-def logs_command(
-    target: Target,
-    follow: Annotated[bool, typer.Option("-f", "--follow", help="Go on until the job ends.")] = False,
-) -> None:
-    """Show what a stage's newest job has written."""
-    from r1cli import console, jobs
-
-    for line in jobs.logs(_project(), target, follow=follow):
-        console.say(line)
-
-
-@app.command("stop")
-def stop_command(target: Target) -> None:
-    """Ask a running stage to save its last step and end, here or on a cluster."""
-    from r1cli import jobs
-
-    jobs.stop(_project(), target)
+job_commands.register(app)
 
 
 @app.command(hidden=True)
@@ -337,7 +258,11 @@ def graph(mermaid: Annotated[bool, typer.Option("--mermaid", help="As a Mermaid 
         *others, last = one.upstream or ("",)
         children.setdefault(last, []).append(one.stage.name)
         notes[one.stage.name] = one.stage.desc + (f" (also reads {', '.join(others)})" if others else "")
-    console.tree("r1", children, notes)
+
+    def node(name: str) -> console.Node:
+        return console.Node(label=name, note=notes[name], children=tuple(map(node, children.get(name, ()))))
+
+    console.outline(console.Node(label="r1", style="", children=tuple(map(node, children.get("", ())))))
 
 
 @profile_app.command("list")
@@ -358,7 +283,7 @@ def profile_list() -> None:
 @profile_app.command("show")
 def profile_show(
     name: Annotated[
-        str, typer.Argument(help="Without a name: params.yaml as it is.", autocompletion=_profile_names)
+        str, typer.Argument(help="Without a name: params.yaml as it is.", autocompletion=profile_names)
     ] = "",
 ) -> None:
     """Print a profile, or params.yaml."""
@@ -371,7 +296,7 @@ def profile_show(
 
 
 @profile_app.command("use")
-def profile_use(name: Annotated[str, typer.Argument(autocompletion=_profile_names)]) -> None:
+def profile_use(name: Annotated[str, typer.Argument(autocompletion=profile_names)]) -> None:
     """Rewrite params.yaml whole from a profile, keeping the values you changed yourself."""
     from r1cli import console, params_file
 
@@ -390,7 +315,7 @@ def profile_use(name: Annotated[str, typer.Argument(autocompletion=_profile_name
                 f"params.yaml is of profile {before!r}, which is not in profiles/, so your own changes can't be told",
                 hint=f"cp profiles/{name}.yaml params.yaml   (gives them up)",
             )
-    params_file.write_text(project.params, new)
+    replace_file(project.params, new)
     console.say(f"params.yaml is profile {name}")
     for key, value in (kept or {}).items():
         console.say(f"  kept your {key}: {value}")
@@ -416,52 +341,6 @@ def report(open_it: Annotated[bool, typer.Option("--open", help="Open it in the 
         webbrowser.open(path.as_uri())
 
 
-@app.command("doctor")
-def doctor_command(
-    torch: Annotated[
-        bool, typer.Option("--torch", help="Also import torch and show its threads (takes seconds).")
-    ] = False,
-) -> None:
-    """Show what this machine has, set DVC's cache links to what its file system can do, mend what a kill left."""
-    from r1cli import console, doctor, mend
-    from r1cli.project import check_tools
-
-    project = _project()
-    found = [*doctor.facts(project.root, torch=torch), *doctor.place(project)]
-    console.table(["what", "here"], [list(fact) for fact in found])
-    check_tools(project)
-    doctor.settle_links(project.root)
-    for done in mend.mend(project):
-        console.say(done)
-
-
-@app.command("gc")
-def gc_command(
-    yes: Annotated[bool, typer.Option("--yes", help="Remove them.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
-) -> None:
-    """Show the work folders and cached files that no dvc.lock and no last run refers to; with --yes, remove them."""
-    from r1cli import console, gc, mend
-
-    project = _project()
-    for done in mend.mend(project):
-        console.say(done) if not as_json else None
-    found, stayed = gc.collect(project) if yes else (gc.plan(project), [])
-    if as_json:
-        console.as_json(gc.described(project, found, stayed, removed=yes))
-        return
-    for line in found.notes:
-        console.say(line)
-    if not found.items:
-        console.say("nothing to remove: everything is referred to")
-        return
-    console.table(["what", "why", "files", "size", "frees"], gc.cells(project, found))
-    for item in stayed:
-        console.say(f"in use meanwhile, so it stayed: {project.shown(item.path)}")
-    frees = console.amount(sum(item.frees for item in found.items if item not in stayed))
-    console.say(f"{frees} freed" if yes else f"{frees} would be freed; nothing was changed: r1 gc --yes removes it")
-
-
 @reward_app.command("check")
 def reward_check(
     on: Annotated[
@@ -470,7 +349,7 @@ def reward_check(
             "--on",
             metavar="FILE|STAGE",
             help="A file of problems, or an RL stage: also sample its starting model. Without it, the task pool.",
-            autocompletion=_stage_names,
+            autocompletion=stage_names,
         ),
     ] = "",
     data: Annotated[str, typer.Option("--data", metavar="NAME", help="An import, instead.")] = "",
@@ -533,52 +412,13 @@ def data_import(
     text = params_file.edit(
         project.params.read_text(), [(("prompts", "imports"), joined), (("prompts", "import_roles", name), role)]
     )
-    params_file.write_text(project.params, text)
+    replace_file(project.params, text)
     console.table(
         ["what", "rows"], [[key.replace("_", " "), f"{value:g}"] for key, value in found.items()], numeric=True
     )
     console.say(f"{project.shown(target)} joins the task pool for {role}: r1 run prompts")
 
 
-@app.command("code-lock")
-def code_lock_command(
-    check: Annotated[bool, typer.Option("--check", help="Only say whether they are up to date.")] = False,
-) -> None:
-    """Renew the hashes of the stages' code that DVC compares."""
-    from r1cli import code_lock, console, pipeline
-
-    project = _project()
-    stale = code_lock.out_of_date(project.root, pipeline.load(project.root).modules)
-    if check and stale:
-        raise UserError(
-            f"the code locks of {', '.join(stale)} are out of date", hint="r1 code-lock   (or: make code-lock)"
-        )
-    code_lock.write(project.root, stale)
-    console.say(f"renewed: {', '.join(stale)}" if stale else "all code locks are up to date")
-
-
-@app.command()
-def adopt(target: Target) -> None:
-    """Record that a stage's code changed but not its result: it is not run again."""
-    from r1cli import console, pipeline
-    from stages.contract import manifest as manifests
-
-    project = _project()
-    standings = {found.stage.name: found for found in pipeline.standings(project.root)}
-    for chosen in pipeline.load(project.root).match(target):
-        found = standings[chosen.name]
-        lock = f"stages/code.lock/{chosen.module}"
-        others = found.changed_cmd or found.changed_params or found.changed_outs or set(found.changed_deps) - {lock}
-        if found.never or others:
-            raise UserError(f"{chosen.name} can't be adopted: more than its code has changed", hint="r1 status")
-        if lock not in found.changed_deps:
-            console.say(f"{chosen.name}: its code lock is the recorded one")
-            continue
-        for out in chosen.outs:
-            manifests.adopt_code(project.root / out, (project.root / lock).read_text().strip())
-        code, said = pipeline.call_quietly(project.root, "commit", "-f", chosen.name)
-        if code != 0:
-            raise UserError(
-                f"dvc commit {chosen.name} failed: {said.splitlines()[-1] if said else code}", hint="r1 doctor"
-            )
-        console.say(f"{chosen.name}: recorded in dvc.lock without running it")
+# Last, so that `r1 --help` begins with what a newcomer needs.
+lineage_commands.register(app)
+upkeep.register(app)

@@ -109,22 +109,6 @@ def _fitting(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int) 
     return tables
 
 
-def tree(title: str, children: Mapping[str, Sequence[str]], notes: Mapping[str, str]) -> None:
-    """A tree: every name's children in order, below the title those of the empty name. `notes` stand beside names."""
-    from rich.markup import escape
-    from rich.tree import Tree
-
-    root = Tree(title)
-    waiting = [("", root)]
-    while waiting:
-        name, branch = waiting.pop()
-        for child in children.get(name, ()):
-            waiting.append(
-                (child, branch.add(f"[bold]{escape(child)}[/bold] [dim]{escape(notes.get(child, ''))}[/dim]"))
-            )
-    _console().print(root)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Node:
     """A branch of an outline: what it is called, what is said of it, and its own branches."""

@@ -27,6 +27,7 @@ PACKAGES = (
     "safetensors",
     "tokenizers",
     "mpmath",
+    "sympy",
     "jinja2",
     "matplotlib",
     "ruamel.yaml",

@@ -26,8 +26,9 @@ from r1cli.project import Project
 from r1cli.publish import link_tree, publish_stage
 from r1cli.workfolder import clear, finished, forget, holds, locked, prune, remember, result, submitted
 from stages.contract.errors import UserError
+from stages.contract.files import replace_file
 from stages.contract.params import Base, Params, parse
-from stages.contract.stopping import SAME_S
+from stages.contract.stopping import SAME_S, SIGNALS
 
 SPARE_S = 10.0  # for a worker that was asked to stop and does not end itself in its grace period
 POLL_S = 0.1
@@ -268,9 +269,7 @@ def _submit(spec: JobSpec, job: Mapping[str, object], executor: Executor) -> Han
 
 
 def _write_job(work: Path, job: Mapping[str, object]) -> None:
-    scratch = work / "job.json.part"
-    scratch.write_text(json.dumps(job, indent=1, ensure_ascii=False, default=str))
-    os.replace(scratch, work / "job.json")
+    replace_file(work / "job.json", json.dumps(job, indent=1, ensure_ascii=False, default=str))
 
 
 @contextmanager
@@ -462,7 +461,7 @@ def _signals() -> Iterator[list[int]]:
             received.append(number)
             since = time.monotonic()
 
-    heard = [n for n in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP) if signal.getsignal(n) is not signal.SIG_IGN]
+    heard = [n for n in SIGNALS if signal.getsignal(n) is not signal.SIG_IGN]
     before = {number: signal.signal(number, note) for number in heard}
     try:
         yield received

@@ -30,6 +30,19 @@ def scripts(project: Project, names: Sequence[str], on: str) -> Iterator[tuple[s
             yield name, f"# not yet: {error.message}\n"
 
 
+def preview(project: Project, planned: Sequence[tuple[str, str]], on: str) -> None:
+    """Print what would run and why, then what would be submitted. The first is comment where the second follows: of one
+    stage, the whole can be given to the scheduler."""
+    texts = list(scripts(project, [name for name, _ in planned], on))
+    mark = "# " if texts else ""
+    for name, why in planned:
+        console.say(f"{mark}{name}: {why}")
+    count = f"{len(planned)} stage{'s' if len(planned) > 1 else ''} would run"
+    console.say(f"{mark}{count}" if planned else "nothing would run: all is fresh")
+    for name, script in texts:
+        console.say(f"\n# {name}\n{script.rstrip()}")
+
+
 def detach(project: Project, target: str, on: str) -> None:
     """Send a target's stages off without waiting for them. What they read must be there.
 

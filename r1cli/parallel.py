@@ -8,7 +8,6 @@ Not covered: memory and processors. N stages need N times as much.
 """
 
 import json
-import os
 import subprocess
 import threading
 import time
@@ -19,6 +18,7 @@ from typing import cast
 from r1cli import console, pipeline
 from r1cli.dispatch.local import orphans_awaited
 from r1cli.project import Project
+from stages.contract.files import replace_file
 
 _POLL_S = 0.05
 
@@ -58,9 +58,7 @@ def remember_order(project: Project) -> None:
     if path.exists():
         return  # that of a parallel run that was killed counts
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(f"{path.name}.part")
-    scratch.write_text(json.dumps(pipeline.lock_order(project.root)))
-    os.replace(scratch, path)
+    replace_file(path, json.dumps(pipeline.lock_order(project.root)))
 
 
 def restore_order(project: Project) -> None:

@@ -2,7 +2,6 @@
 
 import difflib
 import io
-import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -150,16 +149,6 @@ def edit(text: str, edits: Sequence[tuple[Path_, object]], *, name: str = "param
     yaml.dump(document, stream)
     parse(read_text(stream.getvalue(), name))
     return stream.getvalue()
-
-
-def write_text(path: Path, text: str) -> None:
-    """Replace a file whole: it holds the old text or the new one, whatever happens."""
-    scratch = path.with_name(path.name + ".part")
-    try:
-        scratch.write_text(text)
-        os.replace(scratch, path)
-    finally:
-        scratch.unlink(missing_ok=True)
 
 
 def profile_names(profiles: Path) -> list[str]:

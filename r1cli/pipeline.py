@@ -22,6 +22,8 @@ from typing import TYPE_CHECKING
 from r1cli import console, params_file
 from r1cli.dispatch.local import children_of, end_with_parent, orphans_awaited
 from stages.contract.errors import UserError
+from stages.contract.files import replace_file
+from stages.contract.stopping import SIGNALS
 
 if TYPE_CHECKING:
     from dvc.repo import Repo
@@ -230,9 +232,8 @@ def stoppable(running: Mapping[str, "subprocess.Popen[str] | subprocess.Popen[by
             with contextlib.suppress(ProcessLookupError):
                 os.kill(process, number)
 
-    numbers = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
     # One that is ignored already stays so: `nohup` means it.
-    before = {number: old for number in numbers if (old := signal.getsignal(number)) is not signal.SIG_IGN}
+    before = {number: old for number in SIGNALS if (old := signal.getsignal(number)) is not signal.SIG_IGN}
     for number in before:
         signal.signal(number, pass_on)
     try:
@@ -300,9 +301,7 @@ def sort_lock(root: Path, order: Sequence[str]) -> None:
     place = {name: number for number, name in enumerate(order)}
     names = sorted(entries, key=lambda name: place.get(name, len(place)))
     if names != list(entries):
-        scratch = path.with_name("dvc.lock.part")
-        scratch.write_text(head + "".join(entries[name] for name in names))
-        os.replace(scratch, path)
+        replace_file(path, head + "".join(entries[name] for name in names))
 
 
 def entries_of(lock: str) -> tuple[str, dict[str, str]]:

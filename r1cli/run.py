@@ -11,6 +11,7 @@ from r1cli import code_lock, console, mend, parallel, params_file, pipeline, run
 from r1cli.pipeline import Pipeline
 from r1cli.project import Project, check_tools
 from stages.contract.errors import UserError
+from stages.contract.files import replace_file
 from stages.contract.params import parse
 
 
@@ -54,7 +55,7 @@ def prepare(project: Project, target: str, settings: Sequence[str], options: Opt
             f"code changed since its lock was written: {', '.join(stale)}", hint="r1 code-lock   (or: make code-lock)"
         )
     if settings:
-        params_file.write_text(project.params, text)
+        replace_file(project.params, text)
     return chosen
 
 

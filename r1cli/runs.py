@@ -2,11 +2,12 @@
 
 import datetime
 import json
-import os
 import socket
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
+
+from stages.contract.files import replace_file
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,9 +38,7 @@ def begin(folder: Path, *, stage: str, fingerprint: str) -> tuple[Path, Run]:
 
 def write(path: Path, run: Run) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
-    scratch = path.with_name(path.name + ".part")
-    scratch.write_text(json.dumps(asdict(run), indent=1, ensure_ascii=False) + "\n")
-    os.replace(scratch, path)
+    replace_file(path, json.dumps(asdict(run), indent=1, ensure_ascii=False) + "\n")
 
 
 def read(path: Path) -> Run | None:

@@ -12,7 +12,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from r1cli import console
+from r1cli.dispatch import lease
 from r1cli.dispatch.job import Handle
+from stages.contract.files import replace_file
 
 KEPT = 2  # finished work folders of a stage
 
@@ -73,15 +75,13 @@ def prune(folder: Path) -> None:
     """Remove all but the newest finished work folders of a stage. Those in use stay."""
     done = [path for path in folder.iterdir() if finished(path)]
     for path in sorted(done, key=lambda p: (p / "result.json").stat().st_mtime, reverse=True)[KEPT:]:
-        if not busy(path) and submitted(path) is None:
+        if not busy(path) and submitted(path) is None and not lease.living(path / "lease"):
             shutil.rmtree(path, ignore_errors=True)
 
 
 def remember(handle: Handle) -> None:
     """Note a job that goes on without the process that submitted it."""
-    scratch = handle.work / "handle.json.part"
-    scratch.write_text(json.dumps({"executor": handle.executor, "id": handle.id}))
-    os.replace(scratch, handle.work / "handle.json")
+    replace_file(handle.work / "handle.json", json.dumps({"executor": handle.executor, "id": handle.id}))
 
 
 def submitted(work: Path) -> Handle | None:

@@ -64,49 +64,11 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     write_table(chosen_labels.rejected, paths.out / "labels_rejected.parquet", LABELS.rejected())
 
     helpful, safety = _scalar(model), _scalar(model)
-    ledgers = {
-        name: Ledger(
-            paths.out,
-            weights=partial(weights_digest, trained.decoder),
-            name=f"{name}_ledger",
-            trains=name,
-            table=f"data/reward_model/{table}.parquet",
-            ids=rows["r1_id"].to_list(),
-            replay=paths.replay,
-        )
-        for name, trained, table, rows in (
-            ("helpful", helpful, "pairs", pairs.kept),
-            ("safety", safety, "labels", labels),
-        )
-    }
-    chosen, rejected = (
-        [read_by("helpful", model.codec, p, r) for p, r in zip(pairs.kept["prompt"], pairs.kept[side], strict=True)]
-        for side in ("chosen", "rejected")
-    )
-    first = train_pairwise(
-        helpful,
-        chosen,
-        rejected,
-        settings.train,
-        seed=params.seed,
-        report=report,
-        progress=progress(paths, "helpful", report, ledgers["helpful"]),
-        used=ledgers["helpful"].rows,
-    )
-    responses = [
-        read_by("safety", model.codec, p, r) for p, r in zip(labels["prompt"], labels["response"], strict=True)
-    ]
-    second = train_pointwise(
-        safety,
-        responses,
-        labels["safe"].to_list(),
-        settings.train,
-        seed=params.seed,
-        report=report,
-        progress=progress(paths, "safety", report, ledgers["safety"]),
-        used=ledgers["safety"].rows,
-    )
-    for ledger in ledgers.values():
+    helpful_ledger = _ledger(paths, helpful, trains="helpful", table="pairs", rows=pairs.kept)
+    safety_ledger = _ledger(paths, safety, trains="safety", table="labels", rows=labels)
+    first = _train_helpful(helpful, pairs.kept, model, params, paths, report, helpful_ledger)
+    second = _train_safety(safety, labels, model, params, paths, report, safety_ledger)
+    for ledger in (helpful_ledger, safety_ledger):
         ledger.write()
     for name, trained in (("helpful", helpful), ("safety", safety)):
         save_checkpoint(trained.decoder, model.codec.tokenizer, paths.out / name, tokenizer_from=model.folder)
@@ -122,6 +84,66 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
             "safety_accuracy": sum(r["accuracy"] for r in second[-10:]) / len(second[-10:]),
             "length_ratio": _characters(pairs.kept["chosen"]) / max(1, _characters(pairs.kept["rejected"])),
         }
+    )
+
+
+def _ledger(paths: Paths, trained: RewardModel, *, trains: str, table: str, rows: pl.DataFrame) -> Ledger:
+    return Ledger(
+        paths.out,
+        weights=partial(weights_digest, trained.decoder),
+        name=f"{trains}_ledger",
+        trains=trains,
+        table=f"data/reward_model/{table}.parquet",
+        ids=rows["r1_id"].to_list(),
+        replay=paths.replay,
+    )
+
+
+def _train_helpful(
+    helpful: RewardModel,
+    pairs: pl.DataFrame,
+    model: Model,
+    params: Params,
+    paths: Paths,
+    report: Reporter,
+    ledger: Ledger,
+) -> list[dict[str, float]]:
+    assert params.reward_model is not None
+    chosen, rejected = (
+        [read_by("helpful", model.codec, p, r) for p, r in zip(pairs["prompt"], pairs[side], strict=True)]
+        for side in ("chosen", "rejected")
+    )
+    return train_pairwise(
+        helpful,
+        chosen,
+        rejected,
+        params.reward_model.train,
+        seed=params.seed,
+        report=report,
+        progress=progress(paths, "helpful", report, ledger),
+        used=ledger.rows,
+    )
+
+
+def _train_safety(
+    safety: RewardModel,
+    labels: pl.DataFrame,
+    model: Model,
+    params: Params,
+    paths: Paths,
+    report: Reporter,
+    ledger: Ledger,
+) -> list[dict[str, float]]:
+    assert params.reward_model is not None
+    return train_pointwise(
+        safety,
+        [read_by("safety", model.codec, p, r) for p, r in zip(labels["prompt"], labels["response"], strict=True)],
+        labels["safe"].to_list(),
+        params.reward_model.train,
+        seed=params.seed,
+        report=report,
+        progress=progress(paths, "safety", report, ledger),
+        used=ledger.rows,
     )
 
 

@@ -44,6 +44,7 @@ UNREAPED = "is busy, it is being blocked by"
 DVC_BROKEN = (
     "YAML file structure is corrupted",
     "JSON structure is corrupted",
+    "'./dvc.lock' validation failed",
     "index.lock",
     "is invalid",
     UNREAPED,

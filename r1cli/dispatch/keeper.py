@@ -27,6 +27,7 @@ from r1cli import workfolder
 from r1cli.dispatch import lease
 from r1cli.dispatch.job import State
 from r1cli.dispatch.local import end_with_parent
+from stages.contract.files import replace_file
 from stages.contract.stopping import SAME_S, SIGNALS
 
 HELD = 75  # exit code: another job works in this folder (EX_TEMPFAIL)
@@ -143,9 +144,7 @@ def _running(job: str) -> bool:
 
 
 def _say_end(work: Path, job: str, end: End) -> None:
-    scratch = work / f"end-{job}.json.part"
-    scratch.write_text(json.dumps(asdict(end)))
-    os.replace(scratch, _end_file(work, job))
+    replace_file(_end_file(work, job), json.dumps(asdict(end)))
 
 
 def _end_file(work: Path, job: str) -> Path:

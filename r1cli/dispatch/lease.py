@@ -14,6 +14,8 @@ one fingerprint, and states are renamed in whole.
 import contextlib
 import json
 import os
+import socket
+import tempfile
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -21,7 +23,10 @@ from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
+from stages.contract.files import replace_file
+
 TTL_S = 60.0
+DEAD_S = 3600.0  # silent for so long: what it held may be removed. No lease is given so much time
 _BEATS = 12  # in a `ttl_s`
 
 
@@ -82,6 +87,23 @@ def current(folder: Path) -> Holder | None:
     number = _highest(folder)
     found = _read(folder, number) if number else None
     return found if found is not None and not found.released else None
+
+
+def living(folder: Path) -> bool:
+    """Whether somebody on another machine, or a scheduler's job, holds a folder, as far as can be told at once. For
+    processes of this machine there is the folder's lock.
+
+    Both times that are compared are the file system's own.
+    """
+    holder = current(folder)
+    if holder is None or (not holder.job and holder.host == socket.gethostname()):
+        return False
+    try:
+        with tempfile.NamedTemporaryFile(dir=folder, prefix=".now-") as now:
+            silent_s = os.fstat(now.fileno()).st_mtime - (folder / str(_highest(folder))).stat().st_mtime
+    except FileNotFoundError:  # the folder is gone, or the lease was followed by another one just now
+        return folder.exists()
+    return silent_s < DEAD_S
 
 
 def _claim(
@@ -171,9 +193,7 @@ def _take(folder: Path, number: int, holder: Holder) -> bool:
 
 
 def _write(folder: Path, number: int, holder: Holder) -> None:
-    scratch = folder / f".{number}"
-    scratch.write_text(json.dumps(asdict(holder)))
-    os.replace(scratch, folder / str(number))
+    replace_file(folder / str(number), json.dumps(asdict(holder)))
 
 
 def _read(folder: Path, number: int) -> Holder | None:

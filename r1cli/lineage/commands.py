@@ -128,7 +128,10 @@ def _check_forgotten(root: Path, ids: Collection[str]) -> None:
     from r1cli.lineage import impact as impacts
     from r1cli.lineage import snapshot
 
-    left = impacts.impact(snapshot.opened(root), ids)
+    found = snapshot.opened(root)
+    for name in found.artifacts:
+        snapshot.whole(found, name)
+    left = impacts.impact(found, ids)
     if left.effects:
         names = ", ".join(effect.artifact for effect in left.effects)
         raise UserError(f"still there: {names}", hint=f"r1 impact {next(iter(sorted(ids)))}")

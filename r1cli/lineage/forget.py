@@ -12,6 +12,7 @@ from r1cli.lineage.rows import Place
 from r1cli.lineage.snapshot import Snapshot
 from r1cli.project import Project
 from stages.contract.errors import UserError
+from stages.contract.files import replace_file
 
 WRITERS = ("prompts", "cold_start", "rejection", "reward_model")
 
@@ -50,6 +51,9 @@ def plan(found: Snapshot, places: Sequence[Place]) -> Plan:
     for place in writers:
         sections.setdefault(place.artifact, []).append(place.id)
     changed = {f"{found.artifacts[place.artifact].folder}/{place.table}" for place in writers}
+    for artifact in (found.artifacts[name] for name in sections):
+        if any(head.table in changed for head in artifact.manifest.ledgers.values()):  # it trains on its own table
+            changed |= {f"{artifact.folder}/{folder}" for folder in artifact.manifest.checkpoints}
     return Plan(
         forget={name: sorted(set(ids)) for name, ids in sections.items()},
         rerun=_rerun(found, changed, set(sections)),
@@ -91,7 +95,7 @@ def list_in_params(project: Project, plan: Plan) -> None:
     """
     run.prepare(project, "all", [], run.Options())
     edits = merged(params_file.read_params(project.params), plan)
-    params_file.write_text(project.params, params_file.edit(project.params.read_text(), edits))
+    replace_file(project.params, params_file.edit(project.params.read_text(), edits))
 
 
 def run_again(project: Project, plan: Plan, found: Snapshot) -> None:

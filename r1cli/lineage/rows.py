@@ -147,9 +147,9 @@ def ancestors(found: Snapshot, place: Place) -> list[tuple[Place, dict[str, obje
             if str(parent) in seen:
                 continue
             seen.add(str(parent))
-            places = [p for p in find(found, str(parent)) if p.dropped is None] or find(found, str(parent))
-            listed.append((places[0], content(found, places[0])))
-            waiting.append(places[0])
+            nearest = min(find(found, str(parent)), key=lambda place: place.dropped is not None)
+            listed.append((nearest, content(found, nearest)))
+            waiting.append(nearest)
     return listed
 
 

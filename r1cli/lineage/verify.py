@@ -21,6 +21,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 MOST = 5  # rows of one table that are named for one kind of fault
+_LINKS = ("r1_id", "r1_parents", "r1_gen")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -350,7 +351,8 @@ def _check_parents(root: Path, found: Snapshot, chosen: Sequence[Artifact]) -> I
         for table in artifact.manifest.tables:
             where = f"{artifact.folder}/{table}"
             try:
-                frame = pl.read_parquet(root / where)
+                columns = [name for name in pl.read_parquet_schema(root / where) if name in _LINKS]
+                frame = pl.read_parquet(root / where, columns=columns)
             except (pl.exceptions.PolarsError, OSError):
                 continue  # said already
             known.append(frame["r1_id"])

@@ -20,6 +20,7 @@ from stages.contract.commits import sync
 from stages.contract.determinism import determinism, loaded_versions
 from stages.contract.errors import ReplayedError, StoppedError, UserError
 from stages.contract.events import EventLog, Reporter
+from stages.contract.files import replace_file
 from stages.contract.manifest import write_manifest
 from stages.contract.params import Checkpoints, Params, parse
 from stages.contract.stopping import Stopping
@@ -101,9 +102,7 @@ def _describe(job: Mapping[str, object], paths: Paths, libraries: Mapping[str, s
 
 
 def _write_result(work: Path, result: Mapping[str, object]) -> None:
-    scratch = work / "result.json.part"
-    scratch.write_text(json.dumps(result))
-    os.replace(scratch, work / "result.json")
+    replace_file(work / "result.json", json.dumps(result))
 
 
 def _stopped(number: int, what: str) -> dict[str, object]:

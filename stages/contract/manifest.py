@@ -6,7 +6,6 @@ compares before it runs the stage again; the inputs' own manifests are found by 
 """
 
 import json
-import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from hashlib import md5, sha256
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, cast
 
 from stages.contract.determinism import Determinism
+from stages.contract.files import replace_file
 from stages.contract.merkle import RowSet, order_digest
 
 if TYPE_CHECKING:
@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 NAME = "manifest.json"
 ROSTER = "roster.bin"
 PREFIX = 4  # bytes of each row id in the roster
+SOURCE = ("source", "revision", "license")
+DESCRIBED = ("r1_id", "r1_parents", *SOURCE)  # the columns of a table that a manifest tells of: no text is read
 VERSION = 1
 _CODE_LOCK = "stages/code.lock/"
 _CHUNK = 1 << 20
@@ -142,19 +144,14 @@ def write_manifest(
         ledgers=_heads(out),
         determinism=determinism,
     )
-    scratch = out / f"{NAME}.part"
-    scratch.write_text(manifest.text(), encoding="utf-8")
-    os.replace(scratch, out / NAME)
+    replace_file(out / NAME, manifest.text())
 
 
 def adopt_code(out: Path, code: str) -> None:
-    """Have an artifact's manifest name other code, which was proved to make the same. The file is replaced, never
-    written into: its bytes may be shared with DVC's cache."""
+    """Have an artifact's manifest name other code, which was proved to make the same."""
     path = out / NAME
     if path.is_file():
-        scratch = out / f"{NAME}.part"
-        scratch.write_text(replace(read_manifest(path), code=code).text(), encoding="utf-8")
-        os.replace(scratch, path)
+        replace_file(path, replace(read_manifest(path), code=code).text())
 
 
 def files_below(folder: Path) -> list[str]:
@@ -207,10 +204,12 @@ def describe_tables(out: Path) -> tuple[dict[str, Rows], bytes]:
             continue
         import polars as pl
 
-        if "r1_id" not in pl.read_parquet_schema(out / name):
+        schema = pl.Schema(pl.read_parquet_schema(out / name))
+        if "r1_id" not in schema:
             continue
-        tables[name] = describe_rows(pl.read_parquet(out / name))
-        roster += roster_of(pl.read_parquet(out / name, columns=["r1_id"])["r1_id"].to_list())
+        frame = pl.read_parquet(out / name, columns=[column for column in DESCRIBED if column in schema])
+        tables[name] = describe_rows(frame, schema)
+        roster += roster_of(frame["r1_id"].to_list())
     return tables, roster
 
 
@@ -218,13 +217,13 @@ def roster_of(ids: Sequence[str]) -> bytes:
     return bytes.fromhex("".join(row_id[: 2 * PREFIX] for row_id in ids))
 
 
-def describe_rows(frame: "pl.DataFrame") -> Rows:
-    """A table's digests."""
+def describe_rows(frame: "pl.DataFrame", schema: "pl.Schema") -> Rows:
+    """A table's digests. `schema` is the whole table's; of its columns the frame needs those of DESCRIBED only."""
     from stages.contract.schemas import schema_name
 
     ids = frame["r1_id"].to_list()
     return Rows(
-        schema=schema_name(frame.schema),
+        schema=schema_name(schema),
         rows=len(frame),
         order=order_digest(ids),
         ids=RowSet.of(ids),
@@ -234,10 +233,9 @@ def describe_rows(frame: "pl.DataFrame") -> Rows:
 
 
 def _sources(frame: "pl.DataFrame") -> list[Source]:
-    columns = ["source", "revision", "license"]
-    if not set(columns) <= set(frame.columns):
+    if not set(SOURCE) <= set(frame.columns):
         return []
-    counted = frame.group_by(columns).len("rows").sort(columns)
+    counted = frame.group_by(*SOURCE).len("rows").sort(*SOURCE)
     return [Source(**row) for row in counted.iter_rows(named=True)]
 
 
@@ -251,8 +249,6 @@ def _checkpoints(files: Mapping[str, File]) -> dict[str, str]:
 
 
 def _heads(out: Path) -> dict[str, Head]:
-    if not list(out.glob("*ledger.parquet")):
-        return {}
     return {path.name: read_head(path.with_suffix(".json")) for path in sorted(out.glob("*ledger.parquet"))}
 
 
@@ -274,7 +270,7 @@ def parse_manifest(text: str) -> Manifest:
     """A manifest from its text. Raises ValueError, KeyError or TypeError where it is none."""
     value = cast(dict[str, dict[str, dict[str, object]]], json.loads(text))
     plain = cast(dict[str, str], value)
-    if json.loads(text)["version"] != VERSION:
+    if cast(dict[str, object], value)["version"] != VERSION:
         raise ValueError(f"manifest version {plain['version']}, this r1 reads {VERSION}")
     return Manifest(
         stage=plain["stage"],

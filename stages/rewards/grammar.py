@@ -11,8 +11,9 @@ from fractions import Fraction
 from stages.rewards.cursor import END
 from stages.rewards.lexer import Lexer, ReadError, Token
 from stages.rewards.notation import ALIASES, FUNCTIONS, RELATIONS, UNIT_NAMES
+from stages.rewards.operators import GREEK_NAMES, OPERATORS
 from stages.rewards.tree import Node, add, divide, function, mul, neg, power, symbol, transposed
-from stages.rewards.values import COMMANDS, CONSTANTS, GREEK_NAMES, MAX_DEPTH, OPERATORS, POINTS, Values
+from stages.rewards.values import COMMANDS, CONSTANTS, MAX_DEPTH, POINTS, Values
 
 MAX_SUFFIXES = 12  # behind one value
 _PRODUCTS = {"*": False, "cdot": False, "times": False, "ast": False, "/": True, "div": True}

@@ -13,6 +13,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from dvc.schema import COMPILED_LOCKFILE_SCHEMA
+from ruamel.yaml import YAML
 
 from r1cli import guard, mend
 from r1cli.claims import Claim
@@ -22,7 +24,7 @@ from r1cli.pipeline import STARTER
 from r1cli.project import find_project
 from stages.contract.errors import UserError
 from tests.chaos import processes, wait_for_end
-from tests.cli.conftest import PATIENCE_S, Place, begun, environment, gone, worker_of
+from tests.cli.conftest import PATIENCE_S, ROOT, Place, begun, environment, gone, worker_of
 
 Mount = Callable[..., None]
 
@@ -66,6 +68,26 @@ def test_a_first_dvc_lock_cut_off_is_written_anew(place: Place) -> None:
     (place.root / "dvc.lock").write_text("schema: '2.0'\nsta")
     assert [line for line in mend.mend(project) if "dvc.lock" in line]
     assert not (place.root / "dvc.lock").exists()
+
+
+def test_a_dvc_lock_cut_anywhere_is_one_that_dvc_takes_or_is_known_as_broken() -> None:
+    """What passes must be a lock for DVC, and each file in it known as it was: DVC would leave a smaller note as is."""
+    content = (ROOT / "dvc.lock").read_bytes()
+    content = content[: content.index(b"  cold_start:\n")]  # of the first stages: reading it takes its time
+    whole = {
+        (name, part, file["path"]): file
+        for name, entry in YAML(typ="safe").load(content)["stages"].items()
+        for part in ("deps", "outs")
+        for file in entry.get(part, [])
+    }
+    ends = [end for end in range(len(content) + 1) if content[:end].endswith(b"\n") or end % 97 == 0]
+    passed = [end for end in ends if mend._is_lock(content[:end])]
+    assert passed[-1] == len(content) and 20 < len(passed) < len(ends)
+    for end in passed:
+        values = COMPILED_LOCKFILE_SCHEMA(YAML(typ="safe").load(content[:end]))
+        for name, entry in values["stages"].items():
+            for part in ("deps", "outs"):
+                assert all(file == whole[name, part, file["path"]] for file in entry.get(part, []))
 
 
 def test_a_broken_dvc_lock_of_which_there_is_no_copy_is_an_error(place: Place) -> None:

@@ -144,6 +144,36 @@ def test_commands_for_a_job(place: Place, elsewhere: Elsewhere, r1: Run) -> None
     assert code == 1 and "error: nothing of prompts runs" in err
 
 
+def test_gc_keeps_what_a_job_works_in(place: Place, elsewhere: Elsewhere, r1: Run) -> None:
+    """No process of this machine holds the folder's lock, and neither a dvc.lock nor a run record names it."""
+    place.set_mode("loop")
+    assert r1("run", "prompts", "--detach")[0] == 0
+    looping(place)
+    [work] = (place.root / ".r1" / "work" / "prompts").iterdir()
+    handle = (work / "handle.json").read_text()
+    assert r1("gc", "--yes")[1] == "nothing to remove: everything is referred to\n"
+    (work / "handle.json").unlink()  # its lease says so too
+    assert r1("gc", "--yes")[0] == 0 and work.exists()
+    elsewhere.started[0].send_signal(signal.SIGTERM)
+    elsewhere.started[0].wait()
+    (work / "handle.json").write_text(handle)  # it has ended without a result
+    assert r1("gc", "--yes")[0] == 0 and not work.exists()
+
+
+def test_gc_keeps_what_a_job_waits_for_or_finished(place: Place, elsewhere: Elsewhere, r1: Run) -> None:
+    assert r1("run", "prompts", "--detach")[0] == 0
+    [work] = (place.root / ".r1" / "work" / "prompts").iterdir()
+    elsewhere.started[0].wait()
+    assert r1("gc", "--yes")[0] == 0 and work.exists()  # finished and not published
+    (work / "result.json").unlink()
+    (work / "end-1.json").unlink()  # as if it had not begun
+    assert r1("gc", "--yes")[0] == 0 and work.exists()
+    (work / "handle.json").write_text('{"executor": "nowhere", "id": "1"}')
+    assert r1("gc", "--yes")[0] == 0 and work.exists()  # there is nobody to ask
+    (work / "handle.json").unlink()
+    assert r1("gc", "--yes")[0] == 0 and not work.exists()
+
+
 def test_what_runs_here_can_be_stopped_but_not_detached(place: Place, r1: Run) -> None:
     code, _, err = r1("run", "prompts", "--detach")
     assert code == 1 and "error: prompts runs on this machine, where it ends with r1" in err and "hint:" in err

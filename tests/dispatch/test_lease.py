@@ -1,6 +1,8 @@
 """Never two writers in one work folder."""
 
 import dataclasses
+import os
+import socket
 import threading
 import time
 from pathlib import Path
@@ -140,3 +142,22 @@ def test_a_removed_folder_ends_the_lease(tmp_path: Path) -> None:
         (tmp_path / "lease").rename(tmp_path / "elsewhere")
         assert lost.wait(4 * TTL_S)
     assert not (tmp_path / "lease").exists()
+
+
+def test_a_lease_is_living_until_given_back_or_long_silent(tmp_path: Path) -> None:
+    folder = tmp_path / "lease"
+    assert not lease.living(folder)
+    with held(folder, JOB, lost=never):
+        assert lease.living(folder)
+    assert not lease.living(folder)
+    silent(folder, JOB)
+    newest = folder / str(lease._highest(folder))
+    assert lease.living(folder)
+    then = newest.stat().st_mtime - lease.DEAD_S - 1
+    os.utime(newest, (then, then))
+    assert not lease.living(folder) and not list(folder.glob(".now-*"))
+
+
+def test_a_process_of_this_machine_is_not_asked_by_its_lease(tmp_path: Path) -> None:
+    silent(tmp_path, dataclasses.replace(HERE, host=socket.gethostname()))
+    assert not lease.living(tmp_path)

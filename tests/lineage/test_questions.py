@@ -270,3 +270,27 @@ def test_other_libraries_are_told(made: Any, dag: Dag) -> None:
         f"python {libraries['python']}, sympy {libraries['sympy']}, torch 0.1, torch {now}, threads 2"
     )
     assert any(line.startswith("may differ: time limits of verifiers") for line in lines)
+
+
+def test_what_reads_a_model_that_its_own_writer_trained_on_the_row_runs_again(dag: Dag) -> None:
+    """As reward_model's pairs: nobody reads the table, but the models that it taught are read."""
+    found = dag.snapshot()
+    path = dag.root / "data/cold_start/manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["checkpoints"] = {"judge": "0" * 32}
+    head = json.loads((dag.root / "data/cold_sft/manifest.json").read_text())["ledgers"]["ledger.parquet"]
+    manifest["ledgers"] = {
+        "judge_ledger.parquet": {**head, "trains": "judge", "table": "data/cold_start/pairs.parquet"}
+    }
+    path.unlink()
+    path.write_text(json.dumps(manifest))
+    path = dag.root / "data/cold_sft/manifest.json"
+    manifest = json.loads(path.read_text())
+    manifest["inputs"]["data/cold_start/judge"] = manifest["inputs"].pop("data/cold_start/examples.parquet")
+    path.unlink()
+    path.write_text(json.dumps(manifest))
+    place = rows.Place(id="a" * 32, artifact="cold_start", table="pairs.parquet", row=0)
+    assert forget.plan(dag.snapshot(), [place]).rerun == ["cold_start", "cold_sft", "evaluate@cold_sft"]
+    other = rows.Place(id="a" * 32, artifact="cold_start", table="labels.parquet", row=0)
+    assert forget.plan(dag.snapshot(), [other]).rerun == ["cold_start"]
+    assert forget.plan(found, [other]).rerun == ["cold_start"]

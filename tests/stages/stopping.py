@@ -25,19 +25,17 @@ class StoppingAttempt(Attempt):
         super().sign()
         self.signs += 1
         if self.signs == self.at:
-            raise Stopped
+            self.stop()
+
+    def stop(self) -> None:
+        raise Stopped
 
 
-class AskedAttempt(Attempt):
+class AskedAttempt(StoppingAttempt):
     """Is asked to stop just before sign of life number `at`; commits nothing until then."""
 
     def __init__(self, folder: Path, *, at: int) -> None:
-        super().__init__(folder, Checkpoints(every_s=1e9))
-        self.at = at
-        self.signs = 0
+        super().__init__(folder, at=at, checkpoints=Checkpoints(every_s=1e9))
 
-    def sign(self) -> None:
-        super().sign()
-        self.signs += 1
-        if self.signs == self.at:
-            self.stopping.number = signal.SIGTERM
+    def stop(self) -> None:
+        self.stopping.number = signal.SIGTERM
