@@ -236,6 +236,10 @@ def compute(
             where, handle = under_way or (executor, _submit(spec, job, executor))
             console.say(f"{spec.name}: job {handle.id} on {handle.executor}")
             state, figures = _follow(where, handle, view, stop, grace_s=spec.grace_s)
+            while state.lost and not stop:
+                console.say(f"{spec.name}: job {handle.id} was lost ({state.reason}); it is sent again and goes on")
+                handle = _submit(spec, job, where)
+                state, figures = _follow(where, handle, view, stop, grace_s=spec.grace_s)
             if state.phase != "ended":
                 raise UserError(
                     f"job {handle.id} of {spec.name} goes on without this process",
@@ -404,9 +408,10 @@ def _follow(
     said = ""
     while True:
         state = executor.poll(handle)
-        if state.phase == "pending" and said != state.reason:
+        if state.phase != "ended" and said != state.reason:
             said = state.reason
-            view.draw({"event": "note", "text": f"job {handle.id} waits ({said})"})
+            how = "waits" if state.phase == "pending" else "runs"
+            view.draw({"event": "note", "text": f"job {handle.id} {how}" + (f" ({said})" if said else "")})
         position, new = _read_events(events, position)
         for event in new:
             view.draw(event)

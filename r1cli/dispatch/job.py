@@ -68,9 +68,11 @@ class Handle:
 @dataclass(frozen=True, kw_only=True)
 class State:
     """How a job stands. A negative `exit_code` is the signal that ended it, as in `subprocess`. `reason`: the place's
-    own word for why it waits or has ended so."""
+    own word for why it waits or has ended so. `lost`: it ended through no fault of its own, with its node for one, and
+    the place doesn't start it again: who follows it does."""
 
     phase: Phase
     exit_code: int | None = None
     max_rss_mb: float | None = None
     reason: str = ""
+    lost: bool = False

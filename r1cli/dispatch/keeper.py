@@ -1,6 +1,6 @@
 """What a scheduler starts on a job's first node: it holds the work folder, runs the stage, and says how it ended.
 
-    python -m r1cli.dispatch.keeper [--requeues N] [--lease-s S] WORK -- COMMAND...
+    python -m r1cli.dispatch.keeper --job ID [--attempt N] [--requeues N] [--lease-s S] [--spread] WORK -- COMMAND...
 
 A local stage has its starter for that; this one outlives it. No two keepers run a stage in one work folder (lease.py). A
 stage that was asked to stop, by preemption or before the time limit, has saved its last step and is sent to Slurm's
@@ -61,14 +61,16 @@ def end_of(work: Path, job: str) -> End | None:
 def main(arguments: list[str]) -> int:
     """Keep a job; returns its exit code."""
     parser = argparse.ArgumentParser(prog="keeper")
-    parser.add_argument("--requeues", type=int, default=0)
+    parser.add_argument("--job", required=True, help="the job's name, the same in all its attempts")
+    parser.add_argument("--attempt", type=int, default=0)
+    parser.add_argument("--requeues", type=int, default=0, help="by Slurm, of a stage that was asked to stop")
+    parser.add_argument("--spread", action="store_true", help="the command starts the stage on other nodes")
     parser.add_argument("--lease-s", type=float, default=lease.TTL_S)
     parser.add_argument("work", type=Path)
     parser.add_argument("command", nargs=argparse.REMAINDER)
     given = parser.parse_args(arguments)
     command = [word for place, word in enumerate(given.command) if place or word != "--"]
-    job = os.environ.get("SLURM_JOB_ID", "")
-    attempt = int(os.environ.get("SLURM_RESTART_COUNT", 0))
+    job, attempt = given.job, given.attempt
     holder = lease.Holder(host=socket.gethostname(), process=os.getpid(), job=job, attempt=attempt)
     asked: list[int] = []
     try:
@@ -78,11 +80,10 @@ def main(arguments: list[str]) -> int:
         return HELD
     if code == LOST:
         return LOST  # the end is another attempt's to say
-    # Slurm may have told the stage alone.
+    # The scheduler may have told the stage alone.
     stopped = code != 0 and bool(asked or "signal" in (workfolder.result(given.work) or {}))
     peak = round(resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * 1024 / 1e6, 1)
-    here = command[0] != "srun"  # whose processes are no children of ours
-    _say_end(given.work, job, End(exit_code=code, stopped=stopped, max_rss_mb=peak if here else None))
+    _say_end(given.work, job, End(exit_code=code, stopped=stopped, max_rss_mb=None if given.spread else peak))
     # The lease is given back, so the next attempt may begin at once.
     if stopped and attempt < given.requeues and _running(job):
         subprocess.run(["scontrol", "requeue", job])
@@ -112,7 +113,7 @@ def _hold_and_run(work: Path, command: list[str], holder: lease.Holder, asked: l
         if holder.attempt and workfolder.finished(work):
             return 0  # the attempt before had finished, and was lost before it could say so
         workfolder.clear(work)
-        _end_file(work, holder.job).unlink(missing_ok=True)
+        forget_end(work, holder.job)
         child = subprocess.Popen(command, start_new_session=True, preexec_fn=partial(end_with_parent, os.getpid()))
         started.append(child)
         if overtaken:
@@ -145,6 +146,11 @@ def _running(job: str) -> bool:
 
 def _say_end(work: Path, job: str, end: End) -> None:
     replace_file(_end_file(work, job), json.dumps(asdict(end)))
+
+
+def forget_end(work: Path, job: str) -> None:
+    """Another job of the same name begins."""
+    _end_file(work, job).unlink(missing_ok=True)
 
 
 def _end_file(work: Path, job: str) -> Path:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 _POLL_S = 0.5
-# Whose end came first, as `srun --label` and srun's own message have it.
-_FIRST_TO_FAIL = re.compile(r"srun: error: \S+: task (\d+):")
-_SCHEDULERS = ("srun: ", "slurmstepd", "scancel: ")
+# Whose end came first, as `srun --label` and srun's own message have it, and r1cli/dispatch/spread.py.
+_FIRST_TO_FAIL = re.compile(r"(?:srun: error: \S+|spread: error): task (\d+):")
+_SCHEDULERS = ("srun: ", "slurmstepd", "scancel: ", "spread: ")
 _TORCHRUNS_REPORT = "failed (exitcode: "  # what follows is torchrun's own traceback
 
 

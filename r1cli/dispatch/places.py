@@ -8,6 +8,7 @@ from typing import cast
 from r1cli.dispatch import settings as settings_file
 from r1cli.dispatch.executor import Executor
 from r1cli.dispatch.local import LocalExecutor
+from r1cli.dispatch.ray import Ray, RayExecutor
 from r1cli.dispatch.settings import Settings
 from r1cli.dispatch.slurm import Slurm, SlurmExecutor
 from r1cli.pipeline import Stage
@@ -20,6 +21,7 @@ Opener = Callable[[Mapping[str, object]], Executor]
 _OWN: dict[str, Opener] = {
     "local": lambda table: LocalExecutor(),
     "slurm": lambda table: SlurmExecutor(settings_file.build(Slurm, table, f"{settings_file.NAME}: slurm")),
+    "ray": lambda table: RayExecutor(settings_file.build(Ray, table, f"{settings_file.NAME}: ray")),
 }
 
 

@@ -84,8 +84,11 @@ def script(spec: JobSpec, slurm: Slurm) -> str:
     lines += [f"#SBATCH {option}" for option in slurm.sbatch]
     lines += ["", *(f"export {name}={shlex.quote(value)}" for name, value in sorted(spec.env.items()))]
     lines += slurm.setup
+    command = _command(spec, slurm)
     keep = [sys.executable, "-m", keeper.__name__, "--requeues", str(slurm.requeues), "--lease-s", f"{slurm.lease_s:g}"]
-    lines.append(f"exec {shlex.join(keep)} {shlex.quote(str(spec.work))} -- {_command(spec, slurm)}")
+    keep += ["--spread"] if command.startswith("srun ") else []
+    which = '--job "$SLURM_JOB_ID" --attempt "${SLURM_RESTART_COUNT:-0}"'
+    lines.append(f"exec {shlex.join(keep)} {which} {shlex.quote(str(spec.work))} -- {command}")
     return "\n".join(lines) + "\n"
 
 

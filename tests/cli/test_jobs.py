@@ -38,9 +38,9 @@ class Elsewhere:
         job = str(len(self.started) + 1)
         with spec.log.open("wb") as log:
             child = subprocess.Popen(
-                [sys.executable, "-m", keeper.__name__, str(spec.work), "--", *spec.argv],
+                [sys.executable, "-m", keeper.__name__, "--job", job, str(spec.work), "--", *spec.argv],
                 cwd=spec.cwd,
-                env={**os.environ, **spec.env, "SLURM_JOB_ID": job},
+                env={**os.environ, **spec.env},
                 stdout=log,
                 stderr=log,
                 start_new_session=True,

@@ -1,7 +1,6 @@
 """The keeper runs a job in its folder, and says how it ended."""
 
 import json
-import os
 import signal
 import subprocess
 import sys
@@ -10,13 +9,11 @@ from pathlib import Path
 
 from r1cli.dispatch import keeper, lease
 
-ENVIRONMENT = {"SLURM_JOB_ID": "7", "SLURM_RESTART_COUNT": "0"}
 
-
-def keep(work: Path, *command: str, **environment: str) -> "subprocess.Popen[bytes]":
+def keep(work: Path, *command: str, job: str = "7", attempt: int = 0) -> "subprocess.Popen[bytes]":
+    which = ["--job", job, "--attempt", str(attempt)]
     return subprocess.Popen(
-        [sys.executable, "-m", "r1cli.dispatch.keeper", "--lease-s", "1", str(work), "--", *command],
-        env={**os.environ, **ENVIRONMENT, **environment},
+        [sys.executable, "-m", "r1cli.dispatch.keeper", *which, "--lease-s", "1", str(work), "--", *command]
     )
 
 
@@ -44,7 +41,7 @@ def test_what_an_earlier_attempt_left_is_cleared_but_its_states(tmp_path: Path) 
 
 def test_a_finished_attempt_is_not_repeated(tmp_path: Path) -> None:
     (tmp_path / "result.json").write_text(json.dumps({"ok": True}))
-    assert keep(tmp_path, "false", SLURM_RESTART_COUNT="1").wait(30) == 0
+    assert keep(tmp_path, "false", attempt=1).wait(30) == 0
     assert (tmp_path / "result.json").exists()
 
 
@@ -52,7 +49,7 @@ def test_a_second_job_in_the_same_folder_does_nothing(tmp_path: Path) -> None:
     first = keep(tmp_path, "sleep", "30")
     while lease.current(tmp_path / "lease") is None:
         time.sleep(0.05)
-    assert keep(tmp_path, "touch", str(tmp_path / "written"), SLURM_JOB_ID="8").wait(30) == keeper.HELD
+    assert keep(tmp_path, "touch", str(tmp_path / "written"), job="8").wait(30) == keeper.HELD
     end = keeper.end_of(tmp_path, "8")
     assert end is not None and end.reason.startswith("job 7 on ") and not (tmp_path / "written").exists()
     first.send_signal(signal.SIGTERM)
@@ -64,9 +61,7 @@ def test_a_later_attempt_ends_what_the_earlier_runs(tmp_path: Path) -> None:
     earlier = keep(tmp_path, "sh", "-c", f"trap '' TERM; while :; do date >> {tmp_path}/beats; sleep 0.1; done")
     while not (tmp_path / "beats").exists():
         time.sleep(0.05)
-    later = keep(
-        tmp_path, "sh", "-c", f"sleep 0.3; wc -l < {tmp_path}/beats > {tmp_path}/seen", SLURM_RESTART_COUNT="1"
-    )
+    later = keep(tmp_path, "sh", "-c", f"sleep 0.3; wc -l < {tmp_path}/beats > {tmp_path}/seen", attempt=1)
     assert later.wait(30) == 0 and earlier.wait(30) == keeper.LOST
     beats = len((tmp_path / "beats").read_text().splitlines())
     assert int((tmp_path / "seen").read_text()) == beats

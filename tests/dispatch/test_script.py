@@ -1,4 +1,4 @@
-"""The sbatch script is a pure function of the job and r1.toml."""
+"""What is sent to a scheduler is a pure function of the job and r1.toml."""
 
 import dataclasses
 import sys
@@ -7,9 +7,11 @@ from pathlib import Path
 import pytest
 
 from r1cli.dispatch.job import JobSpec, Resources
+from r1cli.dispatch.ray import Ray, RayExecutor
 from r1cli.dispatch.slurm import Slurm, script
+from stages.contract.errors import UserError
+from tests.dispatch import golden_text
 
-GOLDEN = Path(__file__).parent / "golden"
 ONE = JobSpec(
     name="distill@small",
     argv=("/venv/bin/python", "-m", "stages.distill", "/shared/my project/.r1/work/distill@small/0123456789abcdef"),
@@ -46,13 +48,27 @@ CASES = {
     ),
 }
 
+RAY_CASES = {
+    "one-gpu": (ONE, Ray()),
+    "four-nodes": (
+        dataclasses.replace(MANY, resources=dataclasses.replace(MANY.resources, time_limit="")),
+        Ray(python="/opt/r1/bin/python", setup=("export NCCL_DEBUG=WARN",), resources=("accelerator_type:H100=0.001",)),
+    ),
+}
+
 
 @pytest.mark.parametrize("name", CASES)
-def test_script_is_the_golden_text(name: str, monkeypatch: pytest.MonkeyPatch, request: pytest.FixtureRequest) -> None:
+def test_the_sbatch_script_is_the_golden_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/venv/bin/python")
-    text = script(*CASES[name])
-    path = GOLDEN / f"{name}.sbatch"
-    if not path.exists() or path.read_text() != text:
-        new = path.with_suffix(".new")
-        new.write_text(text)
-        pytest.fail(f"{path.name} is not what is rendered now; to accept it: mv {new} {path}")
+    golden_text.check(f"{name}.sbatch", script(*CASES[name]))
+
+
+@pytest.mark.parametrize("name", RAY_CASES)
+def test_the_request_to_ray_is_the_golden_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(sys, "executable", "/venv/bin/python")
+    golden_text.check(f"{name}.ray.json", RayExecutor(RAY_CASES[name][1]).render(RAY_CASES[name][0]))
+
+
+def test_ray_is_given_no_time_limit() -> None:
+    with pytest.raises(UserError, match="distill@small: r1.toml gives it 2-00:00:00, and Ray knows no time limits"):
+        RayExecutor(Ray()).render(MANY)

@@ -68,6 +68,22 @@ def test_so_is_what_slurms_own_table_may_not(tmp_path: Path, text: str, said: st
     assert caught.value.message == said
 
 
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ('adress = "http://head:8265"', "r1.toml: ray: unknown key adress (did you mean address?)"),
+        ('resources = ["away"]', "r1.toml: ray: resources: 'away', expected NAME=AMOUNT"),
+        ('resources = ["away=much"]', "r1.toml: ray: resources: 'away=much', expected NAME=AMOUNT"),
+        ("requeues = -1", "r1.toml: ray: requeues = -1, can't be negative"),
+        ("lease_s = 0.0", "r1.toml: ray: poll_s and lease_s must be above 0"),
+    ],
+)
+def test_and_what_rays_may_not(tmp_path: Path, text: str, said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        places.open_executor("ray", settings(tmp_path, f"[ray]\n{text}"))
+    assert caught.value.message == said
+
+
 def test_an_unknown_place_is_named_with_the_nearest() -> None:
     with pytest.raises(UserError, match=r"--on: 'slurn' is not one of local, slurm.* \(did you mean slurm\?\)"):
         places.open_executor("slurn", Settings())

@@ -2,53 +2,37 @@
 its node, and its starter."""
 
 import os
-import shutil
 import signal
 import subprocess
-import time
-from collections.abc import Callable
 
 import pytest
 
 from r1cli import runs
 from tests.cli.conftest import Place, environment
+from tests.dispatch.life import (
+    as_here,
+    attempts,
+    counted,
+    counting,
+    ended,
+    goes_on_after,
+    in_order,
+    r1,
+    wait_for,
+)
 from tests.slurm.cluster import Cluster
-from tests.slurm.conftest import counted, lock
 
 pytestmark = pytest.mark.slurm
-SECONDS = 300  # on a machine that does much else; the whole suite takes three minutes on an idle one
-
-
-def r1(project: Place, *arguments: str) -> "subprocess.CompletedProcess[str]":
-    return subprocess.run(
-        ["r1", *arguments], cwd=project.root, env=environment(), capture_output=True, text=True, timeout=SECONDS
-    )
-
-
-def wait_for(what: Callable[[], object]) -> None:
-    deadline = time.monotonic() + SECONDS
-    while not what():
-        assert time.monotonic() < deadline, "it did not happen"
-        time.sleep(0.1)
-
-
-def ended(process: "subprocess.Popen[str]") -> str:
-    out, _ = process.communicate(timeout=SECONDS)
-    return out
 
 
 def test_gives_the_lock_of_a_local_run_also_by_plain_dvc(project: Place) -> None:
-    twin = project.root.parent / "twin"
-    shutil.copytree(project.root, twin, symlinks=True)
-    here = r1(Place(root=twin), "run", "prompts", "--on", "local")
-    assert here.returncode == 0, here.stdout + here.stderr
     there = subprocess.run(
         ["dvc", "repro", "prompts"], cwd=project.root, env=environment(), capture_output=True, text=True
     )
     assert there.returncode == 0, there.stdout + there.stderr
-    assert "prompts: job " in there.stdout and (twin / "calls.log").read_text() == "here\n"
+    assert "prompts: job " in there.stdout
     assert project.calls()[0].isdecimal()
-    assert lock(project.root) == lock(twin)
+    assert as_here(project)
     run = runs.latest(project.root / ".r1" / "runs")["prompts"]
     assert run.exit_code == 0 and run.max_rss_mb is not None and run.max_rss_mb > 5
 
@@ -73,31 +57,12 @@ def test_two_nodes_are_one_torchrun_and_the_node_that_fails_is_quoted(project: P
     process = project.start("r1", "run", "prompts")
     out = ended(process)
     assert process.returncode == 0, out
-    assert "rank" in project.calls() and project.files("data/prompts")["rows.txt"] == "1ok"
+    assert as_here(project) and "rank" in project.calls() and project.files("data/prompts")["rows.txt"] == "1ok"
     assert "rank 1 of 2" in r1(project, "logs", "prompts").stdout
     project.set_mode("die")
     process = project.start("r1", "run", "prompts")
     out = ended(process)
     assert process.returncode == 1 and ("last words" in out or "rank words" in out)
-
-
-def counting(project: Place) -> "subprocess.Popen[str]":
-    """A run whose stage counts until the file `hold` is removed."""
-    project.set_mode("count")
-    (project.root / "hold").touch()
-    process = project.start("r1", "run", "prompts", own_group=True)
-    wait_for(lambda: len(counted(project)) > 5)
-    return process
-
-
-def in_order(project: Place) -> bool:
-    found = counted(project)
-    return len(found) >= 10 and found == list(range(1, len(found) + 1))
-
-
-def attempts(project: Place) -> tuple[int, int]:
-    """How often a stage was begun, and by how many jobs."""
-    return len(project.calls()), len(set(project.calls()))
 
 
 def test_a_stopped_job_saves_its_step_and_a_new_one_goes_on(project: Place, cluster: Cluster) -> None:
@@ -111,18 +76,7 @@ def test_a_stopped_job_saves_its_step_and_a_new_one_goes_on(project: Place, clus
     (project.root / "hold").unlink()
     done = r1(project, "run", "prompts")
     assert done.returncode == 0, done.stdout + done.stderr
-    assert in_order(project) and attempts(project) == (2, 2)
-
-
-def goes_on_after(project: Place, process: "subprocess.Popen[str]", *, exact: bool = True) -> None:
-    """The job is started again, goes on where it was, and is published."""
-    wait_for(lambda: attempts(project)[0] > 1)
-    (project.root / "hold").unlink()
-    out = ended(process)
-    assert process.returncode == 0, out
-    assert attempts(project)[1] == 1 and out.count("goes on from") == attempts(project)[0]
-    if exact:
-        assert in_order(project)
+    assert in_order(project) and attempts(project) == (2, 2) and as_here(project)
 
 
 def test_a_preempted_job_goes_on_by_itself(project: Place, cluster: Cluster) -> None:
@@ -167,7 +121,7 @@ def test_a_killed_starter_leaves_the_job_and_the_next_one_follows_it(
     (project.root / "hold").unlink()
     out = ended(again)
     assert again.returncode == 0, out
-    assert in_order(project) and project.calls() == [job]
+    assert in_order(project) and project.calls() == [job] and as_here(project)
 
 
 def test_a_detached_job_is_published_by_the_next_run(project: Place, cluster: Cluster) -> None:
@@ -178,4 +132,4 @@ def test_a_detached_job_is_published_by_the_next_run(project: Place, cluster: Cl
     assert not (project.root / "dvc.lock").exists()
     assert r1(project, "logs", "-f", "prompts").returncode == 0
     assert r1(project, "run", "prompts").returncode == 0
-    assert in_order(project) and attempts(project) == (1, 1) and (project.root / "dvc.lock").exists()
+    assert in_order(project) and attempts(project) == (1, 1) and as_here(project)
