@@ -159,7 +159,9 @@ def run_command(
     settings: Settings = None,
     on: Annotated[
         str,
-        typer.Option("--on", metavar="PLACE", help="local, slurm, ...: where its GPU stages run; default: r1.toml."),
+        typer.Option(
+            "--on", metavar="PLACE", help="local, slurm, ray, sky: where its GPU stages run; default: r1.toml."
+        ),
     ] = "",
     detach: Annotated[bool, typer.Option("--detach", help="Submit this stage's job and don't wait for it.")] = False,
     dry_run: Annotated[

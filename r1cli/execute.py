@@ -121,6 +121,8 @@ def prepare(project: Project, name: str) -> Ready:
         env=environment(params, stage.item),
         resources=places.settings(project).of(name),
         distributed=stage.distributed,
+        # All else is git's, but for imports, which a stage that asks for a GPU doesn't read.
+        reads=tuple(path for path in stage.deps if path.startswith("data/") and path != "data/imports"),
     )
     return Ready(inputs=inputs, job=job, spec=spec)
 
@@ -204,6 +206,7 @@ def job_spec(
     inherited: tuple[int, ...] = (),
     resources: Resources | None = None,
     distributed: bool = False,
+    reads: tuple[str, ...] = (),
 ) -> JobSpec:
     """What an executor is given to run a job of stages/contract/job.py in its work folder."""
     return JobSpec(
@@ -214,6 +217,7 @@ def job_spec(
         env=env,
         resources=resources or Resources(),
         distributed=distributed,
+        reads=reads,
         grace_s=_grace_s(job),
         inherited=inherited,
     )

@@ -40,6 +40,7 @@ class JobSpec:
     env: Mapping[str, str]
     resources: Resources = field(default_factory=Resources)
     distributed: bool = False  # one process a GPU (torchrun), not one in all
+    reads: tuple[str, ...] = ()  # of other stages' outs, for a place that doesn't share this machine's folders
     grace_s: float = 30.0  # from the wish that it should stop to its end
     inherited: tuple[int, ...] = field(default=())  # open files that a local job keeps open, such as a lock
 

@@ -10,6 +10,7 @@ from r1cli.dispatch.executor import Executor
 from r1cli.dispatch.local import LocalExecutor
 from r1cli.dispatch.ray import Ray, RayExecutor
 from r1cli.dispatch.settings import Settings
+from r1cli.dispatch.sky import Sky, SkyExecutor
 from r1cli.dispatch.slurm import Slurm, SlurmExecutor
 from r1cli.pipeline import Stage
 from r1cli.project import Project
@@ -22,6 +23,7 @@ _OWN: dict[str, Opener] = {
     "local": lambda table: LocalExecutor(),
     "slurm": lambda table: SlurmExecutor(settings_file.build(Slurm, table, f"{settings_file.NAME}: slurm")),
     "ray": lambda table: RayExecutor(settings_file.build(Ray, table, f"{settings_file.NAME}: ray")),
+    "sky": lambda table: SkyExecutor(settings_file.build(Sky, table, f"{settings_file.NAME}: sky")),
 }
 
 

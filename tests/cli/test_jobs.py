@@ -6,9 +6,11 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
+from pathlib import Path
 
 import pytest
 
+from r1cli import params_file
 from r1cli.dispatch import keeper, places
 from r1cli.dispatch.job import Handle, JobSpec, State
 from r1cli.dispatch.local import LocalExecutor
@@ -17,7 +19,7 @@ from r1cli.execute import run_stage, submit_stage
 from r1cli.project import find_project
 from r1cli.workfolder import submitted
 from stages.contract.errors import UserError
-from tests.cli.conftest import Place, Run, gone
+from tests.cli.conftest import Place, Run, dvc, environment, gone
 
 
 class Elsewhere:
@@ -190,11 +192,37 @@ def test_what_runs_here_can_be_stopped_but_not_detached(place: Place, r1: Run) -
 
 def test_an_unknown_place_is_refused_before_anything_happens(place: Place, r1: Run) -> None:
     code, _, err = r1("run", "prompts", "--on", "slrum")
-    assert code == 1 and "error: --on: 'slrum' is not one of local, slurm (did you mean slurm?)" in err
+    assert code == 1 and "error: --on: 'slrum' is not one of local, slurm, ray, sky (did you mean slurm?)" in err
     (place.root / "r1.toml").write_text("nodez = 2\n")
     code, _, err = r1("run", "prompts")
     assert code == 1 and "error: r1.toml: unknown key nodez (did you mean nodes?)" in err
     assert place.calls() == []
+
+
+def test_a_skypilot_task_computes_what_a_run_here_would(place: Place, tmp_path: Path) -> None:
+    """Its `run` part, in a clone that shares nothing with the project but a remote; then the result is taken from there."""
+    text = (place.root / "dvc.yaml").read_text()
+    (place.root / "dvc.yaml").write_text(
+        text.replace("outs: [data/zero]\n", "outs: [data/zero]\n    meta: {gpus: 1}\n")
+    )
+    assert dvc(place, "remote", "add", "-d", "shared", str(tmp_path / "remote")).returncode == 0
+    assert place.r1("run", "prompts").returncode == 0 and dvc(place, "push").returncode == 0
+    subprocess.run(["git", "commit", "-qam", "prompts"], cwd=place.root, check=True)
+    there, twin = Place(root=tmp_path / "there"), Place(root=tmp_path / "twin")
+    for clone in (there, twin):
+        subprocess.run(["git", "clone", "-q", place.root, clone.root], check=True)
+    task = params_file.read_text(place.r1("run", "zero", "--single", "--on", "sky", "--dry-run").stdout, "task.yaml")
+    script = task["run"]
+    assert isinstance(script, str) and "dvc pull data/prompts\n" in script
+    done = subprocess.run(["bash", "-c", script], cwd=there.root, env=environment(), capture_output=True, text=True)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert there.calls() == ["zero"]
+    assert dvc(place, "fetch", "--run-cache").returncode == 0
+    done = dvc(place, "repro", "--pull", "--single-item", "zero")
+    assert done.returncode == 0 and place.calls() == ["prompts"], done.stdout + done.stderr
+    assert dvc(twin, "pull").returncode == 0 and twin.r1("run", "zero", "--on", "local").returncode == 0
+    assert (place.root / "dvc.lock").read_bytes() == (twin.root / "dvc.lock").read_bytes()
+    assert place.files("data/zero") == twin.files("data/zero")
 
 
 def test_a_local_run_refuses_several_nodes(place: Place, r1: Run) -> None:

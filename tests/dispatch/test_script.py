@@ -8,6 +8,7 @@ import pytest
 
 from r1cli.dispatch.job import JobSpec, Resources
 from r1cli.dispatch.ray import Ray, RayExecutor
+from r1cli.dispatch.sky import Sky, SkyExecutor
 from r1cli.dispatch.slurm import Slurm, script
 from stages.contract.errors import UserError
 from tests.dispatch import golden_text
@@ -56,6 +57,17 @@ RAY_CASES = {
     ),
 }
 
+READS = ("data/base/checkpoint", "data/rejection/rows.parquet")
+SKY_CASES = {
+    "one-gpu": (dataclasses.replace(ONE, reads=READS), Sky()),
+    "eight-gpus": (
+        dataclasses.replace(MANY, reads=READS, resources=Resources(gpus_per_node=8, cpus_per_node=96, memory_gb=1000)),
+        Sky(
+            infra="k8s", gpu="H200", image="docker:nvidia/cuda:12.8.0-devel-ubuntu24.04", disk_gb=2000, setup=("date",)
+        ),
+    ),
+}
+
 
 @pytest.mark.parametrize("name", CASES)
 def test_the_sbatch_script_is_the_golden_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -67,6 +79,28 @@ def test_the_sbatch_script_is_the_golden_text(name: str, monkeypatch: pytest.Mon
 def test_the_request_to_ray_is_the_golden_text(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(sys, "executable", "/venv/bin/python")
     golden_text.check(f"{name}.ray.json", RayExecutor(RAY_CASES[name][1]).render(RAY_CASES[name][0]))
+
+
+@pytest.mark.parametrize("name", SKY_CASES)
+def test_the_task_for_skypilot_is_the_golden_text(name: str) -> None:
+    golden_text.check(f"{name}.sky.yaml", SkyExecutor(SKY_CASES[name][1]).render(SKY_CASES[name][0]))
+
+
+@pytest.mark.parametrize(
+    ("job", "said"),
+    [
+        (MANY, "distill@small asks for 4 nodes, and machines of a SkyPilot task share no folder"),
+        (
+            dataclasses.replace(ONE, resources=Resources(time_limit="60")),
+            "distill@small: r1.toml gives it 60, and SkyPilot knows no time limits",
+        ),
+        (ONE, "r1 writes tasks for SkyPilot and launches none"),
+    ],
+)
+def test_what_skypilot_is_not_for(job: JobSpec, said: str) -> None:
+    with pytest.raises(UserError) as caught:
+        SkyExecutor(Sky()).submit(job)
+    assert caught.value.message == said and caught.value.hint
 
 
 def test_ray_is_given_no_time_limit() -> None:
