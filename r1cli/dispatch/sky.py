@@ -1,7 +1,7 @@
 """Tasks for SkyPilot (Kubernetes and clouds), as its YAML. r1 renders them; `sky` launches them.
 
-A machine there shares no folder with this one. What a stage reads comes from DVC's remote, what it makes goes back with
-DVC's run cache, and `dvc repro --pull` here takes it from there as if it had been computed here: with the same dvc.lock.
+A machine there shares no folder with this one. What a stage reads comes from DVC's remote and what it makes goes there;
+dvc.lock and what else is git's (metrics, curves) is copied from the machine.
 """
 
 import json
@@ -84,7 +84,7 @@ def _run(spec: JobSpec) -> Iterator[str]:
         yield f"dvc pull {shlex.join(spec.reads)}"
     yield f"echo 'gpus_per_node = {spec.resources.gpus_per_node or 1}' > r1.toml"
     yield f"r1 run {name} --single"
-    yield f"dvc push --run-cache {name}"
+    yield f"dvc push {name}"
 
 
 class SkyExecutor:

@@ -17,7 +17,7 @@ def test_skypilot_takes_the_task(path: Path, tmp_path: Path, monkeypatch: pytest
     [resources] = task.resources
     assert task.name in text and task.num_nodes == 1
     [(gpu, count)] = resources.accelerators.items()
-    assert f"{gpu}:{count}" in text and "dvc push --run-cache" in task.run and "pip install" in task.setup
+    assert f"{gpu}:{count}" in text and "dvc push" in task.run and "pip install" in task.setup
 
 
 def test_skypilot_refuses_another_key(tmp_path: Path) -> None:
