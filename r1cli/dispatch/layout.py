@@ -3,11 +3,11 @@
 from r1cli.dispatch.job import JobSpec
 
 
-def on_each_node(spec: JobSpec, *, rendezvous: str = "", run: str = "") -> tuple[str, ...]:
+def on_each_node(spec: JobSpec, *, rendezvous: str = "", run: str = "", is_host: str = "") -> tuple[str, ...]:
     """The command that is to be started once on every node.
 
     `rendezvous` is host:port of the first node and `run` a name for this run, both as torchrun takes them; one node
-    needs neither.
+    needs neither. `is_host`: whether the first node is this one; without it, torchrun looks at the host's name.
 
     >>> from pathlib import Path
     >>> from r1cli.dispatch.job import Resources
@@ -27,6 +27,7 @@ def on_each_node(spec: JobSpec, *, rendezvous: str = "", run: str = "") -> tuple
             "--rdzv-backend=c10d",
             f"--rdzv-endpoint={rendezvous}",
             f"--rdzv-id={run}",
+            *([f"--rdzv-conf=is_host={is_host}"] if is_host else []),
         )
     )
     return (python, "-m", "torch.distributed.run", *where, f"--nproc-per-node={spec.processes_per_node}", *program)

@@ -2,7 +2,8 @@
 
     python -m r1cli.dispatch.spread NODES BUNDLE -- COMMAND...
 
-BUNDLE: what each node gives, as JSON. `HEAD:PORT` in the command becomes the first node's address and a free port there.
+BUNDLE: what each node gives, as JSON. In the command, `HEAD:PORT` becomes the first node's address and a free port there,
+and IS_HEAD true on that node and false on the others: whether an address is its own, a node can't always tell.
 The nodes' lines come out here, each under its node's number. The first node that fails ends the others, and its exit
 code is this one's. Runs on the cluster, with ray.
 """
@@ -54,7 +55,8 @@ class Node:
             preexec_fn=partial(end_with_parent, os.getpid()),
         )
         assert self._child.stdout is not None
-        yield from self._child.stdout
+        for line in self._child.stdout:  # no `yield from`: Ray sends values into generators, which files don't take
+            yield line.rstrip()
         self._code = self._child.wait()
 
     def code(self) -> int | None:
@@ -102,17 +104,17 @@ def main(arguments: list[str]) -> int:
         for place in range(count)
     ]
     head = ray.get(nodes[0].rendezvous.remote())
-    command = [word.replace("HEAD:PORT", head) for word in command]
     codes: dict[int, int] = {}
 
     def follow(place: int) -> None:
         try:
-            lines = nodes[place].run.options(num_returns="streaming").remote(command, os.getcwd())
+            own = [word.replace("HEAD:PORT", head).replace("IS_HEAD", str(place == 0).lower()) for word in command]
+            lines = nodes[place].run.options(num_returns="streaming").remote(own, os.getcwd())
             for line in lines:
-                print(f"{place}: {ray.get(line).rstrip()}", flush=True)
+                print(f"{place}: {ray.get(line)}", flush=True)
             code = ray.get(nodes[place].code.remote())
         except ray.exceptions.RayError as error:
-            print(f"{place}: {type(error).__name__}: this node was lost", flush=True)
+            print(f"{place}: {str(error).strip().splitlines()[-1]}", flush=True)
             code = 1
         if code:
             print(f"spread: error: task {place}: exited with code {code}", flush=True)

@@ -109,7 +109,7 @@ def as_here(project: Place) -> bool:
     mode = (project.root / "mode.txt").read_text()
     if mode not in _LOCKS:
         twin = Place(root=project.root.parent / "twin")
-        left = ("hold", "calls.log", "counted.log", "dvc.lock", "data", "cache", ".r1")
+        left = ("hold", "calls.log", "counted.log", "r1.toml", "dvc.lock", "data", "cache", ".r1")
         shutil.copytree(project.root, twin.root, symlinks=True, ignore=shutil.ignore_patterns(*left))
         done = r1(twin, "run", "prompts", "--on", "local")
         assert done.returncode == 0 and twin.calls() == ["here"], done.stdout + done.stderr
