@@ -70,8 +70,7 @@ def test_two_nodes_are_one_torchrun_and_the_node_that_fails_is_quoted(project: P
     done = r1(project, "run", "prompts")
     assert done.returncode == 0, done.stdout + done.stderr
     assert as_here(project) and "rank" in project.calls()
-    log = r1(project, "logs", "prompts").stdout
-    assert "rank 1 of 2" in log and {line[:3] for line in log.splitlines()} >= {"0: ", "1: "} - {log[:3]}
+    assert r1(project, "logs", "prompts").stdout in ("0: rank 1 of 2\n", "1: rank 1 of 2\n")
     project.set_mode("die")
     done = r1(project, "run", "prompts")
     assert done.returncode == 1 and ("last words" in done.stderr or "rank words" in done.stderr)
