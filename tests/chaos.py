@@ -347,7 +347,8 @@ class Chaos:
         if command == "dvc" and self.after:
             whom = "everything" if self.after == "everything" else "anything less"
             self.tally.plain[f"after a kill of {whom}: {'stopped' if stuck else 'went on'}"] += 1
-            assert not stuck or whom == "everything", said
+            # Or it began before the killed DVC's parent had reaped it, which no guard can hasten.
+            assert not stuck or whom == "everything" or UNREAPED in said, said
         self.after = killed if code != 0 else ""
         if stuck:
             wait_for_end(self.folder)
