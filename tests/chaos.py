@@ -39,6 +39,7 @@ FAULTS = ("broken state", "work folder removed", "disk full", "cache read-only")
 RESUMED = re.compile(r"^(\S+): resumed (?:at step|with) (\d+) of (\d+).*: rows skipped (\d+), duplicated (\d+)")
 AGAIN = re.compile(r"^(\S+): these inputs were computed before")
 BEGUN = re.compile(r"exec r1 stage (\S+)")
+BROKEN = re.compile(r"the (state|answers) saved .* broken")
 UNREAPED = "is busy, it is being blocked by"
 # What plain `dvc repro` can't get over. The guard (r1cli/guard.py) mends it unless it was killed too.
 DVC_BROKEN = (
@@ -332,7 +333,7 @@ class Chaos:
                 cell.resumed += 1
         for stage in BEGUN.findall(said):
             self.last.pop(stage, None)
-            if stage in self.broken and re.search(rf"(?m)^{stage}: the (state|answers) saved .* broken", said):
+            if stage in self.broken and (BROKEN.search(said) or self._noted(stage)):
                 self.broken.discard(stage)
                 self.tally.faults["broken state, told"] += 1
         self.last.update(self.new)
@@ -361,6 +362,11 @@ class Chaos:
             self.command = "dvc"  # which goes on now
             return
         assert killed or code == 0, f"it failed without being killed:\n{said[-3000:]}"
+
+    def _noted(self, stage: str) -> bool:
+        """Whether a stage said that its state was broken to who shows it, and was killed before it was shown."""
+        logs = (self.folder / ".r1" / "work" / stage).glob("*/events.jsonl")
+        return any(BROKEN.search(path.read_text(errors="replace")) for path in logs)
 
     def _count_guards(self) -> None:
         path = self.folder / ".r1" / "mended.log"
