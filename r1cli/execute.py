@@ -111,7 +111,9 @@ def prepare(project: Project, name: str) -> Ready:
         "params": values,
         "deps": list(stage.deps),
         "data": str(project.data),
-        "checkpoints": everything.get("checkpoints", {}),  # changes no result, so it is in no fingerprint
+        # These two change no result, so they are in no fingerprint.
+        "checkpoints": everything.get("checkpoints", {}),
+        "deadlines": everything.get("deadlines", {}),
     }
     spec = job_spec(
         name,
