@@ -47,6 +47,7 @@ class Stage:
     metrics: tuple[str, ...]
     plots: tuple[str, ...]
     gpus: int
+    distributed: bool = False  # one process a GPU
 
     @property
     def module(self) -> str:
@@ -400,6 +401,7 @@ def _stage(repo: "Repo", found: "PipelineStage") -> Stage:
         metrics=tuple(path(out) for out in found.outs if out.metric),
         plots=tuple(path(out) for out in found.outs if out.plot),
         gpus=int(meta.get("gpus", 0)),
+        distributed=bool(meta.get("distributed", False)),
     )
 
 
