@@ -48,8 +48,9 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: .venv/dev
-	for script in bench/*.py; do $(BIN)/python "$$script" || exit 1; done
+bench: .venv/dev .venv-trl/done
+	for script in $(filter-out bench/grpo.py,$(wildcard bench/*.py)); do $(BIN)/python "$$script" || exit 1; done
+	OMP_NUM_THREADS=2 .venv-trl/bin/python bench/grpo.py
 
 code-lock: .venv/core
 	$(BIN)/r1 code-lock
