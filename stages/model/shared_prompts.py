@@ -28,8 +28,12 @@ def hidden(
     for layer in decoder.model.blocks():
         attention = layer.self_attn
         turned = attention.queries_keys_values(layer.input_layernorm(x)[None], cos, sin)
-        pq, pk, pv = (part[0, :, :split].unflatten(1, (prompts, longest)).transpose(0, 1) for part in turned)
-        q, k, v = (part[0, :, split:].unflatten(1, (count, width)).transpose(0, 1) for part in turned)
+        pq, pk, pv = (
+            part[0, :, :split].view(part.shape[1], prompts, longest, part.shape[-1]).transpose(0, 1) for part in turned
+        )
+        q, k, v = (
+            part[0, :, split:].view(part.shape[1], count, width, part.shape[-1]).transpose(0, 1) for part in turned
+        )
         grouped = q.shape[1] != k.shape[1]
         before = F.scaled_dot_product_attention(pq, pk, pv, is_causal=True, enable_gqa=grouped)
         k = torch.cat([pk.index_select(0, prompt_of_B), k], 2)
@@ -39,7 +43,7 @@ def hidden(
         x = x + attention.o_proj(mixed)
         x = x + layer.mlp(layer.post_attention_layernorm(x))
     x = decoder.model.norm(x)
-    return x[:split].unflatten(0, (prompts, longest)), x[split:].unflatten(0, (count, width))
+    return x[:split].view(prompts, longest, -1), x[split:].view(count, width, x.shape[-1])
 
 
 def _bias(starts_B: Tensor, longest: int, width: int) -> Tensor:
