@@ -22,7 +22,6 @@ from stages.contract.transcript import split
 from stages.curate.mix import shuffle
 from stages.evals.reflection import reflective_words
 from stages.model.checkpoint import weights_digest
-from stages.model.optimiser import adamw
 from stages.model.sft import fine_tune
 from stages.rewards.batch import Graders, processes_for
 from stages.rewards.scorer import Judge, scorer
@@ -98,12 +97,12 @@ def reinforce(
         used=used,
         begin=graders.ahead if graders.size else None,
     )
-    optimiser = adamw(model.policy.parameters(), betas=settings.betas, weight_decay=settings.weight_decay)
+    optimisation = model.policy.optimisation(settings)
     curve, validated = train(
         parts,
         settings,
         seed=params.seed,
-        optimiser=optimiser,
+        optimisation=optimisation,
         report=report,
         progress=progress(paths, "grpo", report, kept, ledger),
     )
