@@ -110,6 +110,8 @@ class Sharded:
         self._engine, *_ = deepspeed.initialize(
             model=self.module, optimizer=optimiser, config=config_of(self.settings, max_grad_norm=settings.max_grad_norm)
         )
+        for state in _states(self._engine):
+            state["step"] = torch.zeros(())  # ZeRO 1 and 2 make the states by a step without gradients
         self.module.train()
 
     def __call__(self, *inputs: Tensor | float | None) -> tuple[Tensor, Tensor]:

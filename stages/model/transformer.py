@@ -45,6 +45,9 @@ class Transformer(nn.Module):
         super().__init__()
         self.inner = inner
         self.labels = labels
+        # Padding behind a sequence gets no gradient anyhow. The same token within one is to be learned: often it is the
+        # end token that pads.
+        inner.get_input_embeddings().padding_idx = None  # type: ignore[operator]
         if not labels:
             inner.set_output_embeddings(ChunkedHead(inner.get_output_embeddings().weight))  # type: ignore[operator]
 
