@@ -4,13 +4,13 @@ BIN := .venv/bin
 FUZZ ?= 10000# examples of each kind
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-trl test-standards slow fuzz chaos check bench code-lock
+.PHONY: demo test test-trl test-standards test-deepspeed slow fuzz chaos check bench code-lock
 
 demo: .venv/core
 	$(BIN)/r1 demo
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu and not slurm and not vllm and not ray and not trl and not standards"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu and not slurm and not vllm and not ray and not trl and not standards and not deepspeed"
 
 # TRL pins packages of its own, so it has an environment of its own.
 test-trl: .venv-trl/done
@@ -20,6 +20,10 @@ test-trl: .venv-trl/done
 test-standards: .venv-standards/done
 	.venv-standards/bin/python -c "import in_toto_attestation, openlineage.client, model_signing"
 	.venv-standards/bin/python -m pytest -m standards tests/lineage
+
+# Trainings over two and three processes on this machine's CPUs. DeepSpeed brings much: an environment of its own.
+test-deepspeed: .venv-deepspeed/done
+	.venv-deepspeed/bin/python -m pytest -m deepspeed tests/deepspeed
 
 slow: .venv/dev
 	$(BIN)/python -m pytest -m slow
@@ -43,6 +47,11 @@ code-lock: .venv/core
 .venv-trl/done: pyproject.toml constraints.txt
 	test -x .venv-trl/bin/python || $(PYTHON) -m venv .venv-trl
 	.venv-trl/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[trl]"
+	touch $@
+
+.venv-deepspeed/done: pyproject.toml constraints.txt
+	test -x .venv-deepspeed/bin/python || $(PYTHON) -m venv .venv-deepspeed
+	.venv-deepspeed/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[deepspeed]"
 	touch $@
 
 .venv-standards/done: pyproject.toml constraints.txt

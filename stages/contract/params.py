@@ -120,7 +120,9 @@ class Trainer:
 
     def __post_init__(self) -> None:
         _check(self.zero_stage in (1, 2, 3), f"zero_stage is {self.zero_stage}; it must be 1, 2 or 3")
-        _check(self.offload != "all" or self.zero_stage == 3, "offload all needs zero_stage 3: weights lie in parts there")
+        _check(
+            self.offload != "all" or self.zero_stage == 3, "offload all needs zero_stage 3: weights lie in parts there"
+        )
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -4,14 +4,11 @@ A checkpoint holds no adapters: they are merged into each matrix while it is wri
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING
+from typing import cast
 
 from torch import Tensor, nn
 
 from stages.contract.params import Lora
-
-if TYPE_CHECKING:
-    from peft.tuners.lora import LoraLayer
 
 NAME = "default"
 BASE = ".base_layer"
@@ -45,12 +42,14 @@ def plain_name(name: str) -> str:
     return name.removeprefix("inner.").replace(BASE, "")
 
 
-def layers(model: nn.Module) -> "dict[str, LoraLayer]":
+def layers(model: nn.Module) -> dict[str, nn.Module]:
     """The adapted layers, by the name of the matrix that each changes."""
-    return {f"{name}{BASE}.weight": part for name, part in model.named_modules() if hasattr(part, "lora_A")}  # type: ignore[misc]
+    return {f"{name}{BASE}.weight": part for name, part in model.named_modules() if hasattr(part, "lora_A")}
 
 
-def change(layer: "LoraLayer", full: Callable[[nn.Parameter], Tensor]) -> Tensor:
+def change(layer: nn.Module, full: Callable[[nn.Parameter], Tensor]) -> Tensor:
     """What a layer's adapter adds to its matrix. `full` gives a parameter whole."""
-    down, up = full(layer.lora_A[NAME].weight), full(layer.lora_B[NAME].weight)
-    return (up @ down) * layer.scaling[NAME]
+    parts = dict(layer.named_parameters())
+    down, up = (full(parts[f"lora_{side}.{NAME}.weight"]) for side in "AB")
+    scaling = cast(dict[str, float], layer.scaling)
+    return up @ down * scaling[NAME]

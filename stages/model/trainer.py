@@ -108,10 +108,11 @@ class Sharded:
         trained = [p for p in self.module.parameters() if p.requires_grad]
         optimiser = adamw(trained, betas=settings.betas, weight_decay=settings.weight_decay)
         self._engine, *_ = deepspeed.initialize(
-            model=self.module, optimizer=optimiser, config=config_of(self.settings, max_grad_norm=settings.max_grad_norm)
+            model=self.module,
+            optimizer=optimiser,
+            config=config_of(self.settings, max_grad_norm=settings.max_grad_norm),
         )
-        for state in _states(self._engine):
-            state["step"] = torch.zeros(())  # ZeRO 1 and 2 make the states by a step without gradients
+        _begin(self._engine)
         self.module.train()
 
     def __call__(self, *inputs: Tensor | float | None) -> tuple[Tensor, Tensor]:
@@ -292,6 +293,20 @@ class _State:
         return max((int(state["step"]) for state in _states(self.model.engine) if "step" in state), default=0)
 
 
+def _begin(engine: "deepspeed.DeepSpeedEngine") -> None:
+    """Give the optimiser its states. ZeRO has none before the first update, so none could be taken over; or it makes them by
+    a step without gradients, which would count as one."""
+    inner = engine.optimizer.optimizer
+    flat = getattr(engine.optimizer, "fp32_partitioned_groups_flat", None)  # ZeRO 3 shows its optimiser one at a time
+    for part in flat or (part for group in inner.param_groups for part in group["params"]):
+        if not inner.state[part]:
+            inner.state[part] |= {moment: torch.zeros_like(part) for moment in MOMENTS}
+    for state in _states(engine):
+        state["step"] = torch.zeros(())
+    if link := getattr(engine.optimizer, "_lazy_init_hp_params_optimizer_state", None):
+        link()
+
+
 def _states(engine: "deepspeed.DeepSpeedEngine") -> list[dict[str, Tensor]]:
     """AdamW's own states: one a flat part of this process."""
     return list(engine.optimizer.optimizer.state.values())
@@ -328,7 +343,7 @@ def _fill(parameter: nn.Parameter, whole: Tensor) -> None:
     """Give a parameter, or this process's part of it, other values: the copy that is computed with, and the one in float32
     that is trained."""
     if _sharded(parameter):
-        kept = parameter.ds_tensor
+        kept = parameter.ds_tensor  # type: ignore[attr-defined]
         kept.data.copy_(_part(whole, kept.numel()).to(kept))
         if parameter.requires_grad:
             master = safe_get_local_fp32_param(parameter)

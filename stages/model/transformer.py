@@ -108,7 +108,9 @@ def layout(
     chosen = torch.tensor([token for c in completions for token in c])
     places = starts[rows] + columns - 1
     if not packing:
-        return _Layout(tokens=pad(whole, pad_id), positions=None, rows=rows, columns=places, chosen=chosen, mask_BT=mask_BT)
+        return _Layout(
+            tokens=pad(whole, pad_id), positions=None, rows=rows, columns=places, chosen=chosen, mask_BT=mask_BT
+        )
     begins = torch.tensor([0, *map(len, whole[:-1])]).cumsum(0)
     return _Layout(
         tokens=torch.tensor([[token for s in whole for token in s]]),
@@ -169,7 +171,9 @@ class TransformerPolicy(_Trained):
         self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], *, temperature: float
     ) -> tuple[Tensor, Tensor, Tensor]:
         batch = layout(prompts, completions, pad_id=self.pad_id, packing=self.model.settings.packing)
-        chosen, entropy = self.model(batch.tokens, batch.positions, batch.rows, batch.columns, batch.chosen, temperature)
+        chosen, entropy = self.model(
+            batch.tokens, batch.positions, batch.rows, batch.columns, batch.chosen, temperature
+        )
         places = batch.mask_BT.nonzero(as_tuple=True)
         blank = torch.zeros(batch.mask_BT.shape)
         return blank.index_put(places, chosen.cpu()), blank.index_put(places, entropy.cpu()), batch.mask_BT
@@ -195,7 +199,9 @@ class TransformerReward(_Trained):
         """Scores of any number of sequences, in their order."""
         batches = by_budget([len(s) for s in sequences], budget)
         scored = self.measure(batches, lambda rows: self.scores([sequences[i] for i in rows]).tolist())
-        found = dict(pair for rows, values in zip(batches, scored, strict=True) for pair in zip(rows, values, strict=True))
+        found = dict(
+            pair for rows, values in zip(batches, scored, strict=True) for pair in zip(rows, values, strict=True)
+        )
         return [found[place] for place in range(len(sequences))]
 
 

@@ -162,7 +162,9 @@ class _Codec:
 
 
 def _task(number: int) -> Task:
-    return Task(id=f"t{number}", kind="reasoning", family="logic", difficulty=2, language="en", prompt=str(number), answer="")
+    return Task(
+        id=f"t{number}", kind="reasoning", family="logic", difficulty=2, language="en", prompt=str(number), answer=""
+    )
 
 
 def _score(
@@ -189,9 +191,7 @@ def grpo(models: Models) -> Curve:
         validate=lambda draw: {"accuracy": float(len(draw([_task(6), _task(7), _task(8)])))},
         keep=lambda step, samples: None,
     )
-    curve, validation = train(
-        parts, GRPO, seed=1, optimisation=policy.optimisation(GRPO), report=Silent()
-    )
+    curve, validation = train(parts, GRPO, seed=1, optimisation=policy.optimisation(GRPO), report=Silent())
     models.save(policy, "grpo")
     return [{**row, "divergence": validation[min(place // 2, 1)]["kl"]} for place, row in enumerate(curve)]
 

@@ -81,10 +81,10 @@ def test_packed_offloaded_and_recomputed_it_is_the_same() -> None:
 def test_state_of_two_processes_is_gone_on_from_by_one_and_by_three(tmp_path: Path) -> None:
     whole = _deepspeed(2, ("kept",), zero_stage=3)
     assert sorted(p.name for p in (whole / "steps-0" / "sft").iterdir()) == ["3", "6"]
-    for processes, stage in ((1, 2), (3, 3)):
+    for processes, stage, offload in ((1, 2, "optimizer"), (3, 3, "none")):
         work = tmp_path / str(processes)
         shutil.copytree(whole / "steps-0" / "sft" / "3", work / "steps-0" / "sft" / "3")
-        _run(work, {"engine": "deepspeed", "zero_stage": stage}, ("kept",), processes)
+        _run(work, {"engine": "deepspeed", "zero_stage": stage, "offload": offload}, ("kept",), processes)
         _assert_same(work, "kept", whole)
 
 
@@ -96,9 +96,9 @@ def test_bfloat16_learns_the_same_within_its_rounding() -> None:
     assert {w.dtype for w in weights.values()} == {torch.bfloat16}
 
 
-def test_adapters_are_merged_into_what_is_written() -> None:
+def test_adapters_are_merged_into_what_is_written(tmp_path: Path) -> None:
     """The written folder is a plain model: its loss is what the adapted one's was, and only adapted matrices changed."""
-    work = _deepspeed(2, ("sft",), zero_stage=3, lora={"rank": 4, "alpha": 8.0, "targets": ["q_proj", "down_proj"]})
+    work = _run(tmp_path, {"engine": "deepspeed", "zero_stage": 3, "lora": {"rank": 4, "alpha": 8.0, "targets": ["q_proj", "down_proj"]}}, ("sft",), 2)
     before, after = load_file(work / "model" / "model.safetensors"), load_file(work / "sft" / "model.safetensors")
     assert before.keys() == after.keys()
     changed = {key for key in before if not torch.equal(before[key], after[key])}
