@@ -154,7 +154,7 @@ def compute(
     """Run a job in its work folder to its end, drawing what it reports."""
     clear(work)
     (work / "job.json").write_text(json.dumps(job, indent=1, ensure_ascii=False, default=str))
-    argv = (sys.executable, "-m", f"stages.{job['stage']}", str(work))
+    argv = (sys.executable, *_launcher(job), "-m", f"stages.{job['stage']}", str(work))
     with _signals() as stop, console.progress(title) as view:
         handle = executor.submit(JobSpec(argv=argv, cwd=cwd, env=env, log=work / "log.txt", inherited=inherited))
         state, figures = _follow(executor, handle, work / "events.jsonl", view, stop, grace_s=_grace_s(job))
@@ -164,6 +164,17 @@ def compute(
         max_rss_mb=state.max_rss_mb,
         figures=figures,
     )
+
+
+def _launcher(job: Mapping[str, object]) -> tuple[str, ...]:
+    """What starts a job as several processes (docs/training.md). Their number changes no result: it is no param."""
+    trainer = cast(Mapping[str, object], job["params"]).get("trainer")
+    number = os.environ.get("R1_PROCESSES", "1")
+    if not number.isdecimal() or number == "0":
+        raise UserError(f"R1_PROCESSES is {number!r}, expected a number of processes", hint="unset R1_PROCESSES")
+    if number == "1" or not isinstance(trainer, Mapping) or trainer.get("engine") != "deepspeed":
+        return ()
+    return ("-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={number}")
 
 
 def _grace_s(job: Mapping[str, object]) -> float:

@@ -1,8 +1,8 @@
 """Checkpoints as stage files use them: opened, born, and as judges of responses."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -21,9 +21,11 @@ from stages.contract.team import Team
 from stages.contract.transcript import ANSWER, END_ANSWER, split
 from stages.model.checkpoint import load, load_decoder, new_decoder, save_checkpoint, weights_digest
 from stages.model.imported import import_checkpoint
-from stages.model.policy import DecoderPolicy
+from stages.model.policy import DecoderPolicy, Policy
 from stages.model.pretrain import pretrain
+from stages.model.processes import Processes
 from stages.model.reward_model import RewardModel
+from stages.model.shards import weight_files
 from stages.model.tokenizer import TokenizerCodec, load_tokenizer, save_tokenizer, train_tokenizer
 from stages.rewards.scorer import Judge
 from stages.rollout.embedded import EmbeddedEngine
@@ -42,35 +44,50 @@ class Model:
     """A checkpoint that is ready to train and to sample from."""
 
     folder: Path
-    policy: DecoderPolicy
+    policy: Policy
     codec: TokenizerCodec
     engine: Engine
     team: Team
-
-    def save(self, folder: Path) -> None:
-        save_checkpoint(self.policy.decoder, self.codec.tokenizer, folder, tokenizer_from=self.folder)
+    positions: int  # that the model has
+    save: Callable[[Path], None]  # writes a checkpoint folder
+    weights_digest: Callable[[], str]  # SHA-256 of the weights that it would write now
+    processes: Processes = field(default_factory=Processes)  # that train it together
 
 
 def open_model(folder: Path, params: Params) -> Model:
     """Load a checkpoint and the engine that samples from its live weights."""
     assert params.rollout is not None
     rollout, team = params.rollout, team_of(params)
+    if params.trainer.engine == "deepspeed":
+        from stages.assembly.sharded import open_together
+
+        return open_together(folder, params)
     if rollout.engine != "embedded":
         raise UserError(f"rollout.engine {rollout.engine!r} is not in this release of r1", hint="r1 profile use tiny")
     decoder, tokenizer = load(folder)
     codec = TokenizerCodec(tokenizer, template=rollout.template)
+
+    def save(out: Path) -> None:
+        save_checkpoint(decoder, tokenizer, out, tokenizer_from=folder)
+
     return Model(
         folder=folder,
         policy=DecoderPolicy(decoder, pad_id=codec.pad_id, team=team),
         codec=codec,
         engine=EmbeddedEngine(decoder, end_id=codec.end_id, pad_id=codec.pad_id, batch=rollout.batch, team=team),
         team=team,
+        positions=decoder.config.max_position_embeddings,
+        save=save,
+        weights_digest=lambda: weights_digest(decoder),
     )
 
 
 def digest(folder: Path) -> str:
     """A checkpoint's identity: 16 bytes of SHA-256 over its weights, in hex."""
-    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:32]
+    whole = hashlib.sha256()
+    for path in weight_files(folder):
+        whole.update(path.read_bytes())
+    return whole.hexdigest()[:32]
 
 
 def born(

@@ -28,7 +28,7 @@ GRADED = {"verdict": pl.String(), "language_consistency": pl.Float64()}
 
 def fitting(model: Model, tasks: Sequence[Task], *, max_new_tokens: int, report: Reporter) -> list[Task]:
     """The tasks whose prompt and answer fit into the model's positions; the user is told how many don't."""
-    room = model.policy.decoder.config.max_position_embeddings - max_new_tokens
+    room = model.positions - max_new_tokens
     fit = [task for task in tasks if len(model.codec.prompt(task.prompt)) <= room]
     if len(fit) < len(tasks):
         report.note(f"{len(tasks) - len(fit)} of {len(tasks)} prompts are longer than {room} tokens and are left out")

@@ -23,6 +23,7 @@ from stages.contract.events import EventLog, Reporter
 from stages.contract.files import replace_file
 from stages.contract.manifest import write_manifest
 from stages.contract.params import Checkpoints, Params, parse
+from stages.contract.ranks import ALONE, Ranks, end_with_starter, ranks_of
 from stages.contract.stopping import Stopping
 
 FAILED = 2  # exit code of a stage that told the user what to mend
@@ -32,7 +33,8 @@ FAILED = 2  # exit code of a stage that told the user what to mend
 class Paths:
     """Where a stage reads and writes. `item` is the matrix item (`small` of `distill@small`), or empty.
 
-    Without an `attempt` nothing is committed on the way. `replay`: a training ends after so many steps, for its weights
+    Where several processes share the work (`ranks`), all but the first write into folders that are thrown away. Without an
+    `attempt` nothing is committed on the way. `replay`: a training ends after so many steps, for its weights
     to be compared; 0: it doesn't.
     """
 
@@ -43,6 +45,7 @@ class Paths:
     item: str = ""
     attempt: Attempt | None = None
     replay: int = 0
+    ranks: Ranks = ALONE
 
     def write_metrics(self, metrics: Mapping[str, float | int | str | None]) -> None:
         """Write the stage's headline metrics, rounded to six digits; NaN and None are left out."""
@@ -101,8 +104,13 @@ def _describe(job: Mapping[str, object], paths: Paths, libraries: Mapping[str, s
         )
 
 
-def _write_result(work: Path, result: Mapping[str, object]) -> None:
-    replace_file(work / "result.json", json.dumps(result))
+def _write_result(work: Path, result: Mapping[str, object], ranks: Ranks) -> None:
+    """Of several processes the first tells how the work ended; another only that it failed. The first failure stays: with
+    it, the others are stopped or lose their connection."""
+    failed = (work / "result.json").exists() and "signal" not in json.loads((work / "result.json").read_text())
+    silent = failed or not ranks.leads and ("signal" in result or result["ok"])
+    if ranks.size == 1 or not silent:
+        replace_file(work / "result.json", json.dumps(result))
 
 
 def _stopped(number: int, what: str) -> dict[str, object]:
@@ -110,16 +118,16 @@ def _stopped(number: int, what: str) -> dict[str, object]:
     return {"ok": False, "signal": number, "error": what}
 
 
-def _hear(work: Path, stopping: Stopping, checkpoints: Checkpoints, report: Reporter) -> None:
+def _hear(work: Path, stopping: Stopping, checkpoints: Checkpoints, report: Reporter, ranks: Ranks) -> None:
     """From now on signals that ask for an end are heard (stages/contract/stopping.py)."""
 
     def end(number: int) -> None:
-        _write_result(work, _stopped(number, "what was saved last is kept"))
+        _write_result(work, _stopped(number, "what was saved last is kept"), ranks)
         os._exit(128 + number)
 
     def asked(number: int) -> None:
         late = f"the step didn't end within {checkpoints.grace_s:g} s, what was saved before it is kept"
-        _write_result(work, _stopped(number, late))
+        _write_result(work, _stopped(number, late), ranks)
         report.note("asked to stop: this step is ended and saved first; asked again, it ends at once")
 
     stopping.listen(grace_s=checkpoints.grace_s, asked=asked, end=end)
@@ -129,25 +137,32 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
     work = Path(sys.argv[1])
     job = json.loads((work / "job.json").read_text())
     libraries = loaded_versions()
+    ranks = ranks_of(os.environ)
+    own = work if ranks.leads else work / "ranks" / str(ranks.rank)
+    own.mkdir(parents=True, exist_ok=True)
+    if ranks.size > 1:
+        end_with_starter()
     # A tool's folder is named by its arguments alone, so what an earlier run left may be of other inputs.
-    attempt = Attempt(work / "steps", _checkpoints(job)) if "checkpoints" in job else None
+    attempt = Attempt(own / "steps", _checkpoints(job)) if "checkpoints" in job else None
     paths = Paths(
         data=Path(job["data"]),
-        out=work / "out",
-        metrics=work / "metrics.json",
-        plots=work / "plots",
+        out=own / "out",
+        metrics=own / "metrics.json",
+        plots=own / "plots",
         item=job.get("item", ""),
         attempt=attempt,
         replay=job.get("replay", 0),
+        ranks=ranks,
     )
     paths.out.mkdir(parents=True, exist_ok=True)
-    report = EventLog(work / "events.jsonl")
+    report = EventLog(own / "events.jsonl")
     stopping = attempt.stopping if attempt else Stopping()
-    _hear(work, stopping, attempt.checkpoints if attempt else Checkpoints(), report)
+    _hear(work, stopping, attempt.checkpoints if attempt else Checkpoints(), report, ranks)
     try:
         work_on(job, paths, report)
-        _describe(job, paths, libraries)
-        sync(paths.out)  # the result must not outlive a power cut without what it speaks of
+        if ranks.leads:
+            _describe(job, paths, libraries)
+            sync(paths.out)  # the result must not outlive a power cut without what it speaks of
         result: dict[str, object] = {"ok": True}
     except ReplayedError:
         result = {"ok": True, "replayed": paths.replay}
@@ -172,9 +187,10 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
             "traceback": traceback.format_exc(),
         }
     stopping.deaf()
-    _write_result(work, result)
+    _write_result(work, result, ranks)
     if "signal" in result:
         os._exit(128 + cast(int, result["signal"]))  # not waiting for what still samples or grades
-    if result["ok"]:
-        shutil.rmtree(work / "steps", ignore_errors=True)
+    if result["ok"] and ranks.leads:
+        for name in ("steps", "ranks"):
+            shutil.rmtree(work / name, ignore_errors=True)
     sys.exit(0 if result["ok"] else FAILED)

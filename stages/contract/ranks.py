@@ -2,7 +2,6 @@
 is set beside its own variables."""
 
 import ctypes
-import os
 import signal
 import sys
 from collections.abc import Mapping
@@ -60,5 +59,3 @@ def end_with_starter() -> None:
     session of its own, so that who kills torchrun does not reach them."""
     if sys.platform == "linux":
         ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if os.getppid() == 1:
-        os._exit(128 + signal.SIGTERM)

@@ -98,7 +98,12 @@ def test_bfloat16_learns_the_same_within_its_rounding() -> None:
 
 def test_adapters_are_merged_into_what_is_written(tmp_path: Path) -> None:
     """The written folder is a plain model: its loss is what the adapted one's was, and only adapted matrices changed."""
-    work = _run(tmp_path, {"engine": "deepspeed", "zero_stage": 3, "lora": {"rank": 4, "alpha": 8.0, "targets": ["q_proj", "down_proj"]}}, ("sft",), 2)
+    work = _run(
+        tmp_path,
+        {"engine": "deepspeed", "zero_stage": 3, "lora": {"rank": 4, "alpha": 8.0, "targets": ["q_proj", "down_proj"]}},
+        ("sft",),
+        2,
+    )
     before, after = load_file(work / "model" / "model.safetensors"), load_file(work / "sft" / "model.safetensors")
     assert before.keys() == after.keys()
     changed = {key for key in before if not torch.equal(before[key], after[key])}
