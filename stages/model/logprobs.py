@@ -72,5 +72,8 @@ class _Chunked(torch.autograd.Function):
             if hidden_slope is not None:
                 hidden_slope[part] = narrow_CV @ weight_VD
             if weight_slope is not None:
-                weight_slope += narrow_CV.T @ hidden_ND[part]
+                if weight_slope.dtype == narrow_CV.dtype:
+                    weight_slope.addmm_(narrow_CV.T, hidden_ND[part])  # without a second matrix of this size
+                else:
+                    weight_slope += narrow_CV.T @ hidden_ND[part]
         return hidden_slope, None if weight_slope is None else weight_slope.to(weight_VD.dtype), None, None, None
