@@ -4,6 +4,7 @@ The process reads its inputs below `data`, writes everything that is to be publi
 WORK/metrics.json and WORK/plots/, and ends with WORK/result.json. Publishing is not its business.
 """
 
+import contextlib
 import errno
 import json
 import os
@@ -22,9 +23,11 @@ from stages.contract.errors import ReplayedError, StoppedError, UserError
 from stages.contract.events import EventLog, Reporter
 from stages.contract.files import replace_file
 from stages.contract.manifest import write_manifest
-from stages.contract.params import Checkpoints, Params, parse
+from stages.contract.params import Checkpoints, Deadlines, Params, parse
+from stages.contract.phases import phases
 from stages.contract.ranks import ALONE, Ranks, end_with_starter, ranks_of
 from stages.contract.stopping import Stopping
+from stages.contract.watchdog import Watchdog
 
 FAILED = 2  # exit code of a stage that told the user what to mend
 
@@ -85,8 +88,12 @@ def _section(job: Mapping[str, object], name: str) -> Mapping[str, object]:
     return section
 
 
-def _checkpoints(job: Mapping[str, object]) -> Checkpoints:
-    return parse({"checkpoints": job["checkpoints"]}).checkpoints
+def _watchdog(work: Path, deadlines: Deadlines, ranks: Ranks) -> Watchdog:
+    def late(said: str, stacks: Path) -> None:
+        hint = f"less {stacks}   (where every process was; what is only slow needs longer deadlines in params.yaml)"
+        _write_result(work, {"ok": False, "error": said, "hint": hint}, ranks)
+
+    return Watchdog(phases, deadlines, work / "ranks", late=late, rank=ranks.rank)
 
 
 def _describe(job: Mapping[str, object], paths: Paths, libraries: Mapping[str, str]) -> None:
@@ -133,17 +140,25 @@ def _hear(work: Path, stopping: Stopping, checkpoints: Checkpoints, report: Repo
     stopping.listen(grace_s=checkpoints.grace_s, asked=asked, end=end)
 
 
+def _tidy(work: Path, own: Path) -> None:
+    """Remove what only this process needed. Others may still write into folders of theirs; the last removes `ranks`."""
+    shutil.rmtree(work / "steps" if own == work else own, ignore_errors=True)
+    with contextlib.suppress(OSError):
+        (work / "ranks").rmdir()
+
+
 def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> None:
     work = Path(sys.argv[1])
     job = json.loads((work / "job.json").read_text())
     libraries = loaded_versions()
+    settings = parse({name: job[name] for name in ("checkpoints", "deadlines") if name in job})
     ranks = ranks_of(os.environ)
     own = work if ranks.leads else work / "ranks" / str(ranks.rank)
     own.mkdir(parents=True, exist_ok=True)
     if ranks.size > 1:
         end_with_starter()
     # A tool's folder is named by its arguments alone, so what an earlier run left may be of other inputs.
-    attempt = Attempt(own / "steps", _checkpoints(job)) if "checkpoints" in job else None
+    attempt = Attempt(own / "steps", settings.checkpoints) if "checkpoints" in job else None
     paths = Paths(
         data=Path(job["data"]),
         out=own / "out",
@@ -157,8 +172,10 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
     paths.out.mkdir(parents=True, exist_ok=True)
     report = EventLog(own / "events.jsonl")
     stopping = attempt.stopping if attempt else Stopping()
-    _hear(work, stopping, attempt.checkpoints if attempt else Checkpoints(), report, ranks)
+    _hear(work, stopping, settings.checkpoints, report, ranks)
+    watchdog = _watchdog(work, settings.deadlines, ranks)
     try:
+        watchdog.start()
         work_on(job, paths, report)
         if ranks.leads:
             _describe(job, paths, libraries)
@@ -187,10 +204,10 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
             "traceback": traceback.format_exc(),
         }
     stopping.deaf()
+    watchdog.stop()
     _write_result(work, result, ranks)
     if "signal" in result:
         os._exit(128 + cast(int, result["signal"]))  # not waiting for what still samples or grades
-    if result["ok"] and ranks.leads:
-        for name in ("steps", "ranks"):
-            shutil.rmtree(work / name, ignore_errors=True)
+    if result["ok"]:
+        _tidy(work, own)
     sys.exit(0 if result["ok"] else FAILED)

@@ -15,6 +15,7 @@ from stages.contract.course import UNKEPT, Course, Progress
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import SFT
+from stages.contract.phases import phases
 from stages.contract.team import ALONE, Team
 from stages.model.batches import Used, by_budget, pad, shuffled_batches, unrecorded
 from stages.model.decoder import Decoder
@@ -166,9 +167,10 @@ def _train(
     course = Course(progress, optimisation.live(), total=len(batches), plan=batches.__getitem__, report=report)
     curve = cast(list[dict[str, float]], course.plain.get("curve", []))
     for step in course.steps():
-        loss, accuracy = _step_gradients(model, batches[step], lengths, settings.micro_tokens, loss_of)
-        rate = cosine_rate(step, steps=len(batches), warmup=settings.warmup_steps, end=settings.lr_end)
-        finite(optimisation.update(settings.lr * rate), step=step + 1)
+        with phases("train"):
+            loss, accuracy = _step_gradients(model, batches[step], lengths, settings.micro_tokens, loss_of)
+            rate = cosine_rate(step, steps=len(batches), warmup=settings.warmup_steps, end=settings.lr_end)
+            finite(optimisation.update(settings.lr * rate), step=step + 1)
         curve.append({"step": step + 1, "loss": loss, "accuracy": accuracy})
         report.step(step + 1, {"loss": loss, "accuracy": accuracy})
         used(step + 1, batches[step])

@@ -10,6 +10,7 @@ from stages.contract.course import UNKEPT, Course, Progress
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import SFT
+from stages.contract.phases import phases
 from stages.model.batches import Used, shuffled_batches, unrecorded
 from stages.model.optimiser import Live, cosine_rate, finite
 from stages.model.policy import Policy
@@ -49,9 +50,12 @@ def fine_tune(
     curve = cast(list[dict[str, float]], course.plain.get("curve", []))
     for step in course.steps():
         batch = batches[step]
-        loss = _accumulate(policy, [prompts[i] for i in batch], [responses[i] for i in batch], settings.micro_tokens)
-        rate = cosine_rate(step, steps=len(batches), warmup=settings.warmup_steps, end=settings.lr_end)
-        norm = finite(optimisation.update(settings.lr * rate), step=step + 1)
+        with phases("train"):
+            loss = _accumulate(
+                policy, [prompts[i] for i in batch], [responses[i] for i in batch], settings.micro_tokens
+            )
+            rate = cosine_rate(step, steps=len(batches), warmup=settings.warmup_steps, end=settings.lr_end)
+            norm = finite(optimisation.update(settings.lr * rate), step=step + 1)
         curve.append({"step": step + 1, "loss": loss, "grad_norm": norm})
         report.step(step + 1, {"loss": loss})
         used(step + 1, batch)
