@@ -33,6 +33,9 @@ from deepspeed.utils import (
     safe_set_full_optimizer_state,
 )
 
+# Only inference takes it. It would be compiled here, and a process killed meanwhile leaves a lock that all later ones wait at.
+deepspeed.ops.__compatible_ops__["deepspeed_shm_comm"] = False
+
 P = TypeVar("P")
 R = TypeVar("R")
 MOMENTS = ("exp_avg", "exp_avg_sq")
@@ -46,7 +49,9 @@ def connect(ranks: Ranks) -> Processes:
         os.environ.setdefault(name, value)
     os.environ.setdefault("LOCAL_RANK", str(ranks.local))
     if not torch.distributed.is_initialized():
+        torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, and changes no result
         if torch.cuda.is_available():
+            os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or cuBLAS may choose otherwise each time
             torch.cuda.set_device(device_of(ranks))
         backend = "nccl" if torch.cuda.is_available() else "gloo"
         torch.distributed.init_process_group(

@@ -116,7 +116,8 @@ def train(
     torch.use_deterministic_algorithms(True)
     objective = settings.objective
     reference = parts.policy.frozen_copy() if objective.kl != "none" and objective.kl_beta else None
-    origin = parts.policy.frozen_copy()  # not saved: it is what training began with
+    # Not saved: it is what training began with. Only validation asks for it.
+    origin = parts.policy.frozen_copy() if parts.validate else parts.policy
     report.phase("GRPO", total=settings.steps)
     live = {**optimisation.live(), **({"reference": reference.weights()} if reference else {})}
     course = Course(progress, live, total=settings.steps, plan=partial(_rows, parts, settings), report=report)
