@@ -49,7 +49,7 @@ def connect(ranks: Ranks) -> Processes:
         os.environ.setdefault(name, value)
     os.environ.setdefault("LOCAL_RANK", str(ranks.local))
     if not torch.distributed.is_initialized():
-        torch.utils.deterministic.fill_uninitialized_memory = False  # costs time, and changes no result
+        torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]  # it only costs time
         if torch.cuda.is_available():
             os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # or cuBLAS may choose otherwise each time
             torch.cuda.set_device(device_of(ranks))

@@ -14,27 +14,28 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from stages import prompts
+from stages import base, prompts
 from stages.contract.events import Silent
 from stages.contract.job import Paths
 from stages.contract.params import Trainer
 from stages.contract.schemas import EXAMPLES
 from stages.contract.tables import write_table
-from tests import tiny_model
 from tests.stages import small
 
 pytestmark = pytest.mark.deepspeed
 ROOT = Path(__file__).parents[2]
+PATHS = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
 
 
 @cache
 def _data() -> Path:
     """Prompts, a base model, and rows to fine-tune it on."""
     data = Path(mkdtemp()) / "data"
-    paths = Paths(data=data, out=data / "prompts", metrics=data / "m.json", plots=data / "plots")
-    paths.out.mkdir(parents=True)
-    prompts.main(small.params(), paths, Silent())
-    tiny_model.save(tiny_model.decoder(key_value_heads=2, scale=4.0), data / "base" / "checkpoint")
+    for stage in (prompts, base):
+        name = stage.__name__.removeprefix("stages.")
+        paths = Paths(data=data, out=data / name, metrics=data / "m.json", plots=data / "plots")
+        paths.out.mkdir(parents=True)
+        stage.main(small.params(), paths, Silent())
     rows = []
     for number in range(19):
         row: dict[str, object] = {name: None for name in EXAMPLES.columns if name != "r1_id"}
@@ -64,7 +65,7 @@ def _run(work: Path, stage: str, trainer: Trainer, processes: int) -> Path:
     _job(work, stage, trainer)
     torchrun = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"] if processes else []
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": path, "PYTHONPATH": str(ROOT)}
+    env = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": path, "PYTHONPATH": PATHS}
     command = [sys.executable, "-m", *torchrun, f"stages.{stage}", str(work)]
     done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
     assert json.loads((work / "result.json").read_text()) == {"ok": True}, done.stderr[-3000:]
@@ -85,10 +86,18 @@ def test_a_stage_of_two_processes_writes_what_a_stage_of_one_does(tmp_path: Path
     assert a.keys() == b.keys()
     for name in a:
         torch.testing.assert_close(a[name], b[name], atol=2e-3, rtol=0)
+    _assert_learnt(ours, twin)
     ours_metrics, twins = (json.loads((w / "metrics.json").read_text()) for w in (ours, twin))
     assert ours_metrics == pytest.approx(twins, abs=1e-4)
     ledgers = [pl.read_parquet(w / "out" / "ledger.parquet").drop("chain") for w in (ours, twin)]
     assert ledgers[0].equals(ledgers[1])
+
+
+def _assert_learnt(*works: Path) -> None:
+    """Every step had a gradient: what two trainings agree on is not that nothing happened."""
+    for work in works:
+        curve = pl.read_csv(work / "plots" / "curve.tsv", separator="\t")
+        assert len(curve) >= 2 and min(curve["grad_norm"]) > 0, work
 
 
 def test_what_a_process_fails_of_is_told(tmp_path: Path) -> None:
@@ -100,7 +109,7 @@ def test_what_a_process_fails_of_is_told(tmp_path: Path) -> None:
     env = {
         **os.environ,
         "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": str(ROOT),
+        "PYTHONPATH": PATHS,
     }
     torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
     done = subprocess.run(
