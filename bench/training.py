@@ -204,13 +204,13 @@ def stage(tiny: bool) -> dict[str, object]:
     """The stage `zero` of the tests' small params, by the DeepSpeed trainer here: twice, beside the embedded one."""
     from safetensors.torch import load_file
 
-    import tests.deepspeed.test_stages as stages_
+    from tests.deepspeed import test_stages
 
     work, weights = Path(mkdtemp()), {}
     for name, trainer in (
         ("one", Trainer(engine="deepspeed")), ("two", Trainer(engine="deepspeed")), ("embedded", Trainer()),
     ):  # fmt: skip
-        stages_._run(work / name, "zero", trainer, 0)
+        test_stages.run(work / name, "zero", trainer, 0)
         weights[name] = (work / name / "out" / "checkpoint" / "model.safetensors").read_bytes()
     ours, theirs = (load_file(work / n / "out" / "checkpoint" / "model.safetensors") for n in ("one", "embedded"))
     metrics = {name: json.loads((work / name / "metrics.json").read_text()) for name in ("one", "two", "embedded")}

@@ -24,7 +24,7 @@ from stages.model.imported import import_checkpoint
 from stages.model.policy import DecoderPolicy, Policy
 from stages.model.pretrain import pretrain
 from stages.model.processes import Processes
-from stages.model.reward_model import RewardModel
+from stages.model.reward_model import RewardModel, Scoring
 from stages.model.shards import weight_files
 from stages.model.tokenizer import TokenizerCodec, load_tokenizer, save_tokenizer, train_tokenizer
 from stages.rewards.scorer import Judge
@@ -40,6 +40,19 @@ def team_of(params: Params) -> Team:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Scalar:
+    """A reward model that is to be trained."""
+
+    scoring: Scoring
+    save: Callable[[Path], None]  # writes a checkpoint folder
+    weights_digest: Callable[[], str]  # SHA-256 of the weights that it would write now
+
+
+Scores = Callable[[Sequence[Sequence[int]]], list[float]]
+"""Token sequences -> a reward model's scores."""
+
+
+@dataclass(frozen=True, kw_only=True)
 class Model:
     """A checkpoint that is ready to train and to sample from."""
 
@@ -51,6 +64,8 @@ class Model:
     positions: int  # that the model has
     save: Callable[[Path], None]  # writes a checkpoint folder
     weights_digest: Callable[[], str]  # SHA-256 of the weights that it would write now
+    scalar: Callable[[], Scalar]  # a reward model that begins with the checkpoint's weights
+    judging: Callable[[Path], Scores]  # the reward model in a checkpoint folder, as it is
     processes: Processes = field(default_factory=Processes)  # that train it together
 
 
@@ -70,6 +85,14 @@ def open_model(folder: Path, params: Params) -> Model:
     def save(out: Path) -> None:
         save_checkpoint(decoder, tokenizer, out, tokenizer_from=folder)
 
+    def scalar() -> Scalar:
+        trained = RewardModel(load_decoder(folder, labels=1), pad_id=codec.pad_id, team=team)
+        return Scalar(
+            scoring=trained,
+            save=lambda out: save_checkpoint(trained.decoder, tokenizer, out, tokenizer_from=folder),
+            weights_digest=lambda: weights_digest(trained.decoder),
+        )
+
     return Model(
         folder=folder,
         policy=DecoderPolicy(decoder, pad_id=codec.pad_id, team=team),
@@ -79,6 +102,8 @@ def open_model(folder: Path, params: Params) -> Model:
         positions=decoder.config.max_position_embeddings,
         save=save,
         weights_digest=lambda: weights_digest(decoder),
+        scalar=scalar,
+        judging=lambda path: RewardModel(load_decoder(path), pad_id=codec.pad_id, team=team).score_all,
     )
 
 
@@ -145,16 +170,13 @@ def reward_judge(data: Path, model: Model) -> Judge:
     Scores are probabilities (the logistic of the model's output), so both kinds share one scale.
     """
     codec = model.codec
-    models = {
-        kind: RewardModel(load_decoder(data / "reward_model" / kind), pad_id=codec.pad_id, team=model.team)
-        for kind in ("helpful", "safety")
-    }
+    models = {kind: model.judging(data / "reward_model" / kind) for kind in ("helpful", "safety")}
 
     def judge(tasks: Sequence[Task], texts: Sequence[str]) -> list[float | None]:
         scores: list[float | None] = [None] * len(tasks)
-        for kind, judging in models.items():
+        for kind, scores_of in models.items():
             rows = [i for i, task in enumerate(tasks) if task.kind == kind]
-            raw = judging.score_all([read_by(kind, codec, tasks[i].prompt, texts[i]) for i in rows])
+            raw = scores_of([read_by(kind, codec, tasks[i].prompt, texts[i]) for i in rows])
             for row, value in zip(rows, torch.tensor(raw).sigmoid().tolist(), strict=True):
                 scores[row] = value
         return scores

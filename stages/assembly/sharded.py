@@ -3,11 +3,12 @@
 import json
 import os
 import shutil
-from collections.abc import Sequence
-from functools import cached_property
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from functools import cached_property, partial
 from pathlib import Path
 
-from stages.assembly.models import Model, team_of
+from stages.assembly.models import Model, Scalar, Scores, team_of
 from stages.contract.engine import Completion, Engine, OnFinished
 from stages.contract.errors import UserError
 from stages.contract.params import Params
@@ -16,8 +17,8 @@ from stages.contract.team import Team
 from stages.model.checkpoint import TOKENIZER_FILES, load_decoder
 from stages.model.decoder import Decoder
 from stages.model.tokenizer import TokenizerCodec, load_tokenizer
-from stages.model.trainer import connect, open_sharded
-from stages.model.transformer import Transformer, TransformerPolicy, load_transformer
+from stages.model.trainer import connect, open_frozen, open_sharded
+from stages.model.transformer import TransformerPolicy, TransformerReward, classifier_of, load_transformer
 from stages.rollout.embedded import EmbeddedEngine
 
 
@@ -49,13 +50,15 @@ class FirstSamples:
         seed: int,
         on_finished: OnFinished | None = None,
     ) -> list[list[Completion]]:
-        mine = dict(self._decoder.named_parameters())
         streamed = self._policy.model.whole()
-        for spec, tensor in zip(streamed.specs(), streamed.tensors(), strict=True):
-            mine[spec.name].data.copy_(tensor)
         processes = self._policy.model.processes
         if not processes.leads:
+            for _ in streamed.tensors():
+                pass  # takes its part in putting them together
             return processes.first([])
+        mine = dict(self._decoder.named_parameters())
+        for spec, tensor in zip(streamed.specs(), streamed.tensors(), strict=True):
+            mine[spec.name].data.copy_(tensor)
         return processes.first(
             self._engine.generate(
                 prompts,
@@ -87,23 +90,35 @@ def open_together(folder: Path, params: Params) -> Model:
     assert params.rollout is not None
     ranks, settings, rollout, team = ranks_of(os.environ), params.trainer, params.rollout, team_of(params)
     processes = connect(ranks)
-
-    def build() -> Transformer:
-        return load_transformer(folder, settings)
-
     tokenizer = load_tokenizer(folder)
     codec = TokenizerCodec(tokenizer, template=rollout.template)
-    policy = TransformerPolicy(open_sharded(build, settings, ranks, processes), pad_id=codec.pad_id)
+    policy = TransformerPolicy(
+        open_sharded(partial(load_transformer, folder, settings), settings, ranks, processes), pad_id=codec.pad_id
+    )
 
     config = json.loads((folder / "config.json").read_text())
 
-    def save(out: Path) -> None:
+    def save(trained: TransformerPolicy | TransformerReward, changed: Mapping[str, object], out: Path) -> None:
         out.mkdir(parents=True, exist_ok=True)
-        policy.write(out)
+        trained.write(out)
         if processes.leads:
-            (out / "config.json").write_text(json.dumps({**config, "dtype": settings.dtype}, indent=1) + "\n")
+            written = {**config, "dtype": settings.dtype, **changed}
+            (out / "config.json").write_text(json.dumps(written, indent=1) + "\n")
             for name in (name for name in (*TOKENIZER_FILES, "generation_config.json") if (folder / name).exists()):
                 shutil.copyfile(folder / name, out / name)
+
+    def scalar() -> Scalar:
+        """All its weights are trained: adapters would leave its head out."""
+        whole = replace(settings, lora=None)
+        built = partial(load_transformer, folder, whole, labels=1)
+        trained = TransformerReward(open_sharded(built, whole, ranks, processes), pad_id=codec.pad_id)
+        headed = {"architectures": [classifier_of(config)], "num_labels": 1}
+        names = {"id2label": {"0": "LABEL_0"}, "label2id": {"LABEL_0": 0}}
+        return Scalar(scoring=trained, save=partial(save, trained, {**headed, **names}), weights_digest=trained.digest)
+
+    def judging(path: Path) -> Scores:
+        frozen = open_frozen(partial(load_transformer, path, settings, labels=1), settings, ranks, processes)
+        return TransformerReward(frozen, pad_id=codec.pad_id).score_all
 
     samples = rollout.engine == "embedded"
     return Model(
@@ -113,7 +128,9 @@ def open_together(folder: Path, params: Params) -> Model:
         engine=FirstSamples(folder, policy, codec, team, rollout.batch) if samples else _NoSamples(rollout.engine),
         team=team,
         positions=config["max_position_embeddings"],
-        save=save,
+        save=partial(save, policy, {}),
         weights_digest=policy.digest,
+        scalar=scalar,
+        judging=judging,
         processes=processes,
     )

@@ -17,14 +17,14 @@ from stages.contract.ledger import Entry, Ledger
 from stages.contract.params import RL, SFT, Params
 from stages.contract.schemas import EXAMPLES, ROLLOUTS, TASKS
 from stages.contract.tables import owner, read_table, write_table
-from stages.contract.task import Score, Scorer, Task, tasks_of
+from stages.contract.task import Task, tasks_of
 from stages.contract.transcript import split
 from stages.curate.mix import shuffle
 from stages.evals.reflection import reflective_words
 from stages.model.processes import Processes
 from stages.model.sft import fine_tune
 from stages.rewards.batch import Graders, processes_for
-from stages.rewards.scorer import Judge, scorer
+from stages.rewards.scorer import Grade, GradeAll, Judge, scorer
 from stages.rl.loop import Parts, Sample, limit_at, train
 from stages.tasks.traces import REFLECTIVE
 
@@ -48,15 +48,13 @@ def picker(tasks: Sequence[Task], per_step: int, *, seed: int) -> Callable[[int]
     return pick
 
 
-def first_scores(score: Scorer, processes: Processes) -> Scorer:
-    """Rewards as the first process finds them: a time limit may end elsewhere otherwise."""
+def first_grades(grade_all: GradeAll, processes: Processes) -> GradeAll:
+    """Grades as the first process finds them: a time limit may end elsewhere otherwise."""
 
-    def shared(
-        tasks: Sequence[Task], texts: Sequence[str], finished: Sequence[bool], lengths: Sequence[int], limit: int
-    ) -> list[Score]:
-        return processes.first(score(tasks, texts, finished, lengths, limit) if processes.leads else [])
+    def shared(tasks: Sequence[Task], texts: Sequence[str], finished: Sequence[bool]) -> list[Grade]:
+        return processes.first(grade_all(tasks, texts, finished) if processes.leads else [])
 
-    return shared if processes.size > 1 else score
+    return shared if processes.size > 1 else grade_all
 
 
 def count_reflective(text: str) -> int:
@@ -95,13 +93,15 @@ def reinforce(
         ledger.record(step, ledger_entries(rows_of(step, samples), samples, updates_before(step, settings)))
 
     processes = model.processes
-    graders = Graders(processes_for([*tasks, *problems]), template=model.codec.template)
+    graders = Graders(processes_for([*tasks, *problems]) if processes.leads else 0, template=model.codec.template)
     parts = Parts(
         policy=model.policy,
         engine=model.engine,
         codec=model.codec,
-        score=first_scores(
-            scorer(settings.reward, judge(model) if judge else None, graded=graders.grade_all), processes
+        score=scorer(
+            settings.reward,
+            judge(model) if judge else None,
+            graded=first_grades(graders.grade_all, processes),
         ),
         pick=pick or picker(tasks, settings.prompts_per_step, seed=params.seed),
         forbidden=held_out_guard(validation, test),

@@ -6,6 +6,7 @@ from typing import TypeVar, cast
 import torch
 from torch import distributed
 
+from stages.contract.phases import phases
 from stages.contract.ranks import ALONE, Ranks
 
 T = TypeVar("T")
@@ -28,7 +29,8 @@ class Processes:
         if self.size == 1:
             return value
         box = [value if self.leads else None]
-        distributed.broadcast_object_list(box, src=0)
+        with phases("collective"):
+            distributed.broadcast_object_list(box, src=0)
         return cast(T, box[0])
 
     def all(self, value: T) -> list[T]:
@@ -36,7 +38,8 @@ class Processes:
         if self.size == 1:
             return [value]
         found: list[T | None] = [None] * self.size
-        distributed.all_gather_object(found, value)
+        with phases("collective"):
+            distributed.all_gather_object(found, value)
         return cast(list[T], found)
 
     def most(self, number: int) -> int:

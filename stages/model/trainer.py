@@ -15,8 +15,10 @@ import torch
 from torch import Tensor, nn
 
 from stages.contract.params import Trainer
+from stages.contract.phases import phases
 from stages.contract.ranks import Ranks
 from stages.model import adapters
+from stages.model.collectives import announced
 from stages.model.optimiser import Hyper, Live, Streamed, adamw, set_rate
 from stages.model.processes import Processes, device_of
 from stages.model.shards import Spec
@@ -62,6 +64,7 @@ def connect(ranks: Ranks) -> Processes:
             store=torch.distributed.HashStore() if ranks.size == 1 else None,
         )
         deepspeed.init_distributed(backend, verbose=False)
+        announced(deepspeed.comm.comm.cdb)
     return Processes(ranks)
 
 
@@ -138,6 +141,7 @@ class Sharded:
             # DeepSpeed divides by the number of processes.
             self.engine.backward(loss * (self.processes.size if mine else 0), scale_wrt_gas=False)
             found += [result] if mine else []
+            self._settle()
         return self._together(found, len(parts))
 
     @torch.no_grad()
@@ -154,6 +158,12 @@ class Sharded:
         set_rate(self.engine.optimizer, lr)
         self.engine.step()
         return float(self.engine.get_global_grad_norm())
+
+    def _settle(self) -> None:
+        """Wait for the other processes, where a GPU would leave that to whoever next asks it for a number."""
+        if self.device.type == "cuda" and self.processes.size > 1:
+            with phases("collective"):
+                torch.cuda.synchronize()
 
     def _part(self, parts: Sequence[P], turn: int) -> tuple[P, bool]:
         """This process's part of a round, or the round's first and that it is another's."""
@@ -187,37 +197,57 @@ class Sharded:
         return _Weights(self, merged=True)
 
     def frozen_copy(self) -> "Sharded":
-        """A copy of the weights that is never trained. Under ZeRO-3 it lies in parts too; `reference: cpu` keeps it in the
-        CPU's memory while it isn't used."""
-        assert self._build is not None
-        twin = Sharded(self._build(), self.settings, self.processes, device=self.device, dtype=self.dtype)
-        twin.module.requires_grad_(False)
-        twin._build = self._build
+        """A copy of the weights that is never trained."""
+        twin = self._again()
+        twin.freeze()
+        theirs = dict(twin.module.named_parameters())
+        for name, tensor in zip((spec.name for spec in _Weights(self).specs()), _Weights(self).tensors(), strict=True):
+            _fill(theirs[name], tensor)
+        return twin
+
+    def freeze(self) -> None:
+        """Never train it. Under ZeRO-3 it then lies in parts too; `reference: cpu` keeps it in the CPU's memory while it
+        isn't used."""
+        self.module.requires_grad_(False)
         on_cpu = self.settings.reference == "cpu"
         if self.settings.zero_stage == 3:
             config = config_of(self.settings, max_grad_norm=0.0)
             zero: dict[str, object] = {"stage": 3, **({"offload_param": {"device": "cpu"}} if on_cpu else {})}
-            twin._engine, *_ = deepspeed.initialize(model=twin.module, config={**config, "zero_optimization": zero})
-        else:
-            twin.module.to(self.device)
-        twin.module.eval()
-        theirs = dict(twin.module.named_parameters())
-        for name, tensor in zip((spec.name for spec in _Weights(self).specs()), _Weights(self).tensors(), strict=True):
-            _fill(theirs[name], tensor)
-        twin._idle = torch.device("cpu") if on_cpu and self.settings.zero_stage < 3 else None
-        return twin
+            self._engine, *_ = deepspeed.initialize(model=self.module, config={**config, "zero_optimization": zero})
+        elif on_cpu:
+            self._idle = torch.device("cpu")
+            self.module.to(self._idle)
+        self.module.eval()
+
+    def _again(self) -> "Sharded":
+        assert self._build is not None
+        return open_model(self._build, self.settings, self.processes, device=self.device)
+
+
+def open_model(
+    build: Callable[[], nn.Module], settings: Trainer, processes: Processes, *, device: torch.device
+) -> Sharded:
+    """A model that `build` makes, the same in every process."""
+    made = Sharded(build(), settings, processes, device=device, dtype=getattr(torch, settings.dtype))
+    made._build = build
+    made.module.to(device)
+    return made
 
 
 def open_sharded(build: Callable[[], nn.Module], settings: Trainer, ranks: Ranks, processes: Processes) -> Sharded:
-    """A model that `build` loads, the same in every process, with adapters where the settings ask for them."""
+    """A model that is to be trained, with adapters where the settings ask for them."""
 
-    def made() -> nn.Module:
+    def adapted() -> nn.Module:
         return adapters.adapted(build(), settings.lora) if settings.lora else build()
 
-    sharded = Sharded(made(), settings, processes, device=device_of(ranks), dtype=getattr(torch, settings.dtype))
-    sharded._build = made
-    sharded.module.to(sharded.device)
-    return sharded
+    return open_model(adapted, settings, processes, device=device_of(ranks))
+
+
+def open_frozen(build: Callable[[], nn.Module], settings: Trainer, ranks: Ranks, processes: Processes) -> Sharded:
+    """A model that is never trained."""
+    made = open_model(build, settings, processes, device=device_of(ranks))
+    made.freeze()
+    return made
 
 
 class _Weights:

@@ -6,7 +6,7 @@ transformers' attention within each (its mask has a place for every two tokens o
 Not covered: models that need more than token ids and positions; prefixes shared between sequences.
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar, cast
@@ -82,6 +82,15 @@ def load_transformer(folder: Path, settings: Trainer, *, labels: int = 0) -> Tra
     if not headed:
         nn.init.zeros_(inner.score.weight)
     return Transformer(inner, labels=labels)
+
+
+def classifier_of(config: Mapping[str, object]) -> str:
+    """The architecture that `load_transformer` makes of a language model's config by adding a head.
+
+    >>> classifier_of({"architectures": ["Qwen3ForCausalLM"]})
+    'Qwen3ForSequenceClassification'
+    """
+    return str(cast(Sequence[str], config["architectures"])[0]).replace("ForCausalLM", "ForSequenceClassification")
 
 
 @dataclass(frozen=True, kw_only=True)

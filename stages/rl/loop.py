@@ -278,8 +278,10 @@ def _remember(policy: Policy[L], rollout: list[Sample], settings: RL) -> None:
         return found
 
     batches = _micro_batches(policy, rollout, settings.micro_tokens)
+    with phases("train"):
+        measured = policy.measure(batches, logps_of)
     # Not within `logps_of`: it may have run in another process.
-    for rows, found in zip(batches, policy.measure(batches, logps_of), strict=True):
+    for rows, found in zip(batches, measured, strict=True):
         for sample, values in zip(rows, found, strict=True):
             sample.old_logps = values[: len(sample.tokens)]
 
@@ -427,5 +429,6 @@ def _divergence(policy: Policy[L], origin: Policy[L], samples: Sequence[Sample],
         gap = then - logp
         return float(((gap.exp() - gap - 1) * mask).sum()), int(mask.sum())
 
-    found = policy.measure(_micro_batches(policy, samples, settings.micro_tokens), summed)
+    with phases("train"):
+        found = policy.measure(_micro_batches(policy, samples, settings.micro_tokens), summed)
     return sum(total for total, _ in found) / max(1, sum(tokens for _, tokens in found))

@@ -1,13 +1,14 @@
-"""Trainings over however many processes torchrun starts: `python -m tests.deepspeed.scenario WORK ENGINE NAME...`.
+"""Trainings over however many processes torchrun starts: `python -m tests.deepspeed.scenario FOLDER RUNS`.
 
-The first process writes WORK/NAME.json (the curve) and WORK/NAME/ (the checkpoint). ENGINE is a Trainer as JSON; with
-`embedded` the single-process twin runs.
+RUNS is JSON: {label: [Trainer, [scenario, ...]]}. The first process writes FOLDER/label/SCENARIO.json (the curve) and
+FOLDER/label/SCENARIO/ (the checkpoint). All begin from FOLDER/model. With the engine `embedded` the single-process twin runs.
+Several trainers one after the other in one process, because a process that imports DeepSpeed takes long to start.
 """
 
 import json
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -48,10 +49,11 @@ GRPO = RL(
 
 
 class Models:
-    """Models of one kind, from the checkpoint WORK/model."""
+    """Models of one kind, from the checkpoint `start`; what is written goes below `work`."""
 
-    def __init__(self, work: Path, settings: Trainer) -> None:
-        self.work, self.settings = work, settings
+    def __init__(self, work: Path, start: Path, settings: Trainer) -> None:
+        self.work, self.start, self.settings = work, start, settings
+        work.mkdir(exist_ok=True)
         self.ranks = ranks_of(os.environ) if settings.engine == "deepspeed" else ALONE
         self.processes = Processes()
         if settings.engine == "deepspeed":
@@ -61,14 +63,14 @@ class Models:
 
     def policy(self) -> Policy:
         if self.settings.engine == "embedded":
-            return DecoderPolicy(load_decoder(self.work / "model"), pad_id=0)
+            return DecoderPolicy(load_decoder(self.start), pad_id=0)
         from stages.model.transformer import TransformerPolicy
 
         return TransformerPolicy(self._sharded(labels=0), pad_id=0)
 
     def scoring(self) -> Scoring:
         if self.settings.engine == "embedded":
-            return RewardModel(load_decoder(self.work / "model", labels=1), pad_id=0)
+            return RewardModel(load_decoder(self.start, labels=1), pad_id=0)
         from stages.model.transformer import TransformerReward
 
         return TransformerReward(self._sharded(labels=1), pad_id=0)
@@ -78,7 +80,7 @@ class Models:
         from stages.model.transformer import load_transformer
 
         def build() -> torch.nn.Module:
-            return load_transformer(self.work / "model", self.settings, labels=labels)
+            return load_transformer(self.start, self.settings, labels=labels)
 
         return open_sharded(build, self.settings, self.ranks, self.processes)
 
@@ -86,7 +88,7 @@ class Models:
         folder = self.work / name
         folder.mkdir(exist_ok=True)
         if isinstance(model, DecoderPolicy | RewardModel):
-            save_checkpoint(model.decoder, tiny_model.tokenizer(), folder, tokenizer_from=self.work / "model")
+            save_checkpoint(model.decoder, tiny_model.tokenizer(), folder, tokenizer_from=self.start)
         else:
             model.write(folder)  # type: ignore[attr-defined]
 
@@ -201,15 +203,15 @@ SCENARIOS: dict[str, Callable[[Models], Curve]] = {
 }  # fmt: skip
 
 
-def main() -> None:
-    work, engine, *names = sys.argv[1:]
+def run(folder: Path, runs: Mapping[str, tuple[Mapping[str, object], Sequence[str]]]) -> None:
     torch.set_num_threads(1)
-    models = Models(Path(work), parse({"trainer": json.loads(engine)}).trainer)
-    for name in names:
-        curve = SCENARIOS[name](models)
-        if models.ranks.leads:
-            (models.work / f"{name}.json").write_text(json.dumps(curve))
+    for label, (engine, names) in runs.items():
+        models = Models(folder / label, folder / "model", parse({"trainer": engine}).trainer)
+        for name in names:
+            curve = SCENARIOS[name](models)
+            if models.ranks.leads:
+                (models.work / f"{name}.json").write_text(json.dumps(curve))
 
 
 if __name__ == "__main__":
-    main()
+    run(Path(sys.argv[1]), json.loads(sys.argv[2]))

@@ -4,47 +4,45 @@ Nothing divides by two: 19 rows in batches of 8, groups of 3, batches of one row
 """
 
 import json
-import os
 import shutil
-import subprocess
-import sys
-from functools import cache
 from pathlib import Path
-from tempfile import mkdtemp
 
 import pytest
 import torch
 from safetensors.torch import load_file
 
 from tests import tiny_model
-from tests.deepspeed.scenario import Curve
+from tests.deepspeed.scenario import Curve, run
+from tests.deepspeed.start import ended, start
 
 pytestmark = pytest.mark.deepspeed
-ROOT = Path(__file__).parents[2]
 ALL = ("sft", "one_row", "pairwise", "pointwise", "grpo")
 TOLERANCE = 1e-5
+PACKED = {"zero_stage": 3, "offload": "all", "packing": True, "gradient_checkpointing": True, "reference": "cpu"}
+ADAPTED = {"zero_stage": 3, "lora": {"rank": 4, "alpha": 8.0, "targets": ["q_proj", "down_proj"]}}
+RUNS: dict[str, tuple[dict[str, object], tuple[str, ...]]] = {
+    "zero1": ({"zero_stage": 1}, ALL),
+    "zero2": ({"zero_stage": 2}, ALL),
+    "zero3": ({"zero_stage": 3}, (*ALL, "kept")),
+    "packed": (PACKED, ("sft", "grpo")),
+    "bfloat16": ({"zero_stage": 2, "dtype": "bfloat16"}, ("sft",)),
+    "adapted": (ADAPTED, ("sft",)),
+}
 
 
-def _run(work: Path, engine: dict[str, object], names: tuple[str, ...], processes: int) -> Path:
-    if not (work / "model").exists():
-        tiny_model.save(tiny_model.decoder(key_value_heads=2, scale=4.0), work / "model")
-    torchrun = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"] if processes else []
-    command = [sys.executable, "-m", *torchrun, "tests.deepspeed.scenario", str(work), json.dumps(engine), *names]
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"  # ninja
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": path, "PYTHONPATH": str(ROOT)}
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
-    assert done.returncode == 0, done.stdout[-2000:] + done.stderr[-6000:]
-    return work
+def _together(folder: Path, processes: int, runs: dict[str, tuple[dict[str, object], tuple[str, ...]]]) -> None:
+    whole = {label: ({"engine": "deepspeed", **settings}, names) for label, (settings, names) in runs.items()}
+    ended(start(processes, "tests.deepspeed.scenario", str(folder), json.dumps(whole)))
 
 
-@cache
-def _twin() -> Path:
-    return _run(Path(mkdtemp()), {"engine": "embedded"}, ALL, 0)
-
-
-@cache
-def _deepspeed(processes: int, names: tuple[str, ...] = ALL, **settings: object) -> Path:
-    return _run(Path(mkdtemp()), {"engine": "deepspeed", **settings}, names, processes)
+@pytest.fixture(scope="module")
+def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """What two processes made, by label, and beside it the single process's `twin`."""
+    folder = tmp_path_factory.mktemp("made")
+    tiny_model.save(tiny_model.decoder(key_value_heads=2, scale=4.0), folder / "model")
+    run(folder, {"twin": ({"engine": "embedded"}, ALL)})
+    _together(folder, 2, RUNS)
+    return folder
 
 
 def _curve(work: Path, name: str) -> Curve:
@@ -67,47 +65,40 @@ def _assert_same(work: Path, name: str, twin: Path, *, weights: float = 2e-3) ->
 
 @pytest.mark.parametrize("name", ALL)
 @pytest.mark.parametrize("stage", [1, 2, 3])
-def test_two_processes_give_the_curve_of_one(stage: int, name: str) -> None:
-    _assert_same(_deepspeed(2, zero_stage=stage), name, _twin())
+def test_two_processes_give_the_curve_of_one(made: Path, stage: int, name: str) -> None:
+    _assert_same(made / f"zero{stage}", name, made / "twin")
 
 
-def test_packed_offloaded_and_recomputed_it_is_the_same() -> None:
-    settings = {"zero_stage": 3, "offload": "all", "packing": True, "gradient_checkpointing": True, "reference": "cpu"}
-    work = _deepspeed(2, ("sft", "grpo"), **settings)
+def test_packed_offloaded_and_recomputed_it_is_the_same(made: Path) -> None:
     for name in ("sft", "grpo"):
-        _assert_same(work, name, _twin())
+        _assert_same(made / "packed", name, made / "twin")
 
 
-def test_state_of_two_processes_is_gone_on_from_by_one_and_by_three(tmp_path: Path) -> None:
-    whole = _deepspeed(2, ("kept",), zero_stage=3)
-    assert sorted(p.name for p in (whole / "steps-0" / "sft").iterdir()) == ["3", "6"]
-    for processes, stage, offload in ((1, 2, "optimizer"), (3, 3, "none")):
-        work = tmp_path / str(processes)
-        shutil.copytree(whole / "steps-0" / "sft" / "3", work / "steps-0" / "sft" / "3")
-        _run(work, {"engine": "deepspeed", "zero_stage": stage, "offload": offload}, ("kept",), processes)
-        _assert_same(work, "kept", whole)
+@pytest.mark.parametrize(("processes", "stage", "offload"), [(1, 2, "optimizer"), (3, 3, "none")])
+def test_state_of_two_processes_is_gone_on_from_by_others(
+    made: Path, tmp_path: Path, processes: int, stage: int, offload: str
+) -> None:
+    states = made / "zero3" / "steps-0" / "sft"
+    assert sorted(p.name for p in states.iterdir()) == ["3", "6"]
+    shutil.copytree(made / "model", tmp_path / "model")
+    shutil.copytree(states / "3", tmp_path / "on" / "steps-0" / "sft" / "3")
+    _together(tmp_path, processes, {"on": ({"zero_stage": stage, "offload": offload}, ("kept",))})
+    _assert_same(tmp_path / "on", "kept", made / "zero3")
 
 
-def test_bfloat16_learns_the_same_within_its_rounding() -> None:
-    work = _deepspeed(2, ("sft",), zero_stage=2, dtype="bfloat16")
-    for a, b in zip(_curve(work, "sft"), _curve(_twin(), "sft"), strict=True):
+def test_bfloat16_learns_the_same_within_its_rounding(made: Path) -> None:
+    for a, b in zip(_curve(made / "bfloat16", "sft"), _curve(made / "twin", "sft"), strict=True):
         assert a["loss"] == pytest.approx(b["loss"], rel=0.02)
-    weights = load_file(work / "sft" / "model.safetensors")
+    weights = load_file(made / "bfloat16" / "sft" / "model.safetensors")
     assert {w.dtype for w in weights.values()} == {torch.bfloat16}
 
 
-def test_adapters_are_merged_into_what_is_written(tmp_path: Path) -> None:
+def test_adapters_are_merged_into_what_is_written(made: Path) -> None:
     """The written folder is a plain model: its loss is what the adapted one's was, and only adapted matrices changed."""
-    work = _run(
-        tmp_path,
-        {"engine": "deepspeed", "zero_stage": 3, "lora": {"rank": 4, "alpha": 8.0, "targets": ["q_proj", "down_proj"]}},
-        ("sft",),
-        2,
-    )
-    before, after = load_file(work / "model" / "model.safetensors"), load_file(work / "sft" / "model.safetensors")
+    before, after = (load_file(folder / "model.safetensors") for folder in (made / "model", made / "adapted" / "sft"))
     assert before.keys() == after.keys()
     changed = {key for key in before if not torch.equal(before[key], after[key])}
     assert changed == {key for key in before if "q_proj" in key or "down_proj" in key}
-    curve = _curve(work, "sft")
+    curve = _curve(made / "adapted", "sft")
     assert curve[-1]["loss"] < curve[0]["loss"]
-    assert curve[0]["loss"] == pytest.approx(_curve(_twin(), "sft")[0]["loss"], abs=TOLERANCE)
+    assert curve[0]["loss"] == pytest.approx(_curve(made / "twin", "sft")[0]["loss"], abs=TOLERANCE)

@@ -1,9 +1,11 @@
 """Stages as `r1` starts them, under torchrun: the first process alone writes, and what it writes is what one would."""
 
+import importlib
 import json
-import os
-import subprocess
-import sys
+import shutil
+import signal
+import time
+from collections.abc import Mapping
 from dataclasses import asdict, replace
 from functools import cache
 from pathlib import Path
@@ -14,106 +16,170 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from stages import base, prompts
 from stages.contract.events import Silent
 from stages.contract.job import Paths
-from stages.contract.params import Trainer
+from stages.contract.params import Params, Trainer
 from stages.contract.schemas import EXAMPLES
 from stages.contract.tables import write_table
+from tests.deepspeed.start import ended, start
 from tests.stages import small
 
 pytestmark = pytest.mark.deepspeed
-ROOT = Path(__file__).parents[2]
-PATHS = os.pathsep.join([str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])])
+DEEPSPEED = Trainer(engine="deepspeed", zero_stage=3)
+RARELY = {"every_s": 1e6, "every_steps": 1_000_000, "keep": 2, "grace_s": 60.0}
+
+
+@cache
+def _params(trainer: Trainer) -> Params:
+    params = small.params()
+    assert params.zero and params.cold_sft and params.reward_model and params.align
+    objective = replace(params.zero.objective, kl="k3", kl_beta=0.01)
+    return replace(
+        params,
+        trainer=trainer,
+        zero=replace(params.zero, steps=2, objective=objective),
+        cold_sft=replace(params.cold_sft, epochs=20),
+        reward_model=replace(params.reward_model, min_margin=0.0),
+    )
+
+
+def _compute(data: Path, stage: str, work: Path) -> Path:
+    """The stage in this process, by the embedded trainer."""
+    paths = Paths(data=data, out=work / "out", metrics=work / "metrics.json", plots=work / "plots")
+    paths.out.mkdir(parents=True)
+    importlib.import_module(f"stages.{stage}").main(_params(Trainer()), paths, Silent())
+    return work
 
 
 @cache
 def _data() -> Path:
-    """Prompts, a base model, and rows to fine-tune it on."""
+    """Prompts, a base model, rows to fine-tune it on, and reward models, which begin from the base model here."""
     data = Path(mkdtemp()) / "data"
-    for stage in (prompts, base):
-        name = stage.__name__.removeprefix("stages.")
-        paths = Paths(data=data, out=data / name, metrics=data / "m.json", plots=data / "plots")
-        paths.out.mkdir(parents=True)
-        stage.main(small.params(), paths, Silent())
+    for stage in ("prompts", "base", "reward_model"):
+        shutil.move(_compute(data, stage, data.parent / stage) / "out", data / stage)
+        if stage == "base":
+            shutil.copytree(data / "base", data / "sft")
+            _write_examples(data / "cold_start")
+    return data
+
+
+def _write_examples(folder: Path) -> None:
     rows = []
     for number in range(19):
         row: dict[str, object] = {name: None for name in EXAMPLES.columns if name != "r1_id"}
         row |= {"r1_parents": [f"p{number}"], "r1_op": "generate", "prompt": f"what is {number}+2", "num_tokens": 4}
         row |= {"response": f"<think>{number}+2</think> <answer>{number + 2}</answer>", "task_id": f"p{number}"}
         rows.append({"r1_id": EXAMPLES.row_id(row), **row})
-    write_table(pl.DataFrame(rows, schema=EXAMPLES.schema), _made(data / "cold_start") / "examples.parquet", EXAMPLES)
-    return data
+    folder.mkdir()
+    write_table(pl.DataFrame(rows, schema=EXAMPLES.schema), folder / "examples.parquet", EXAMPLES)
 
 
-def _made(folder: Path) -> Path:
-    folder.mkdir(parents=True, exist_ok=True)
-    return folder
+@cache
+def _twin(stage: str) -> Path:
+    return _compute(_data(), stage, Path(mkdtemp()) / "twin")
 
 
-def _job(work: Path, stage: str, trainer: Trainer) -> None:
-    params = small.params()
-    values = {k: v for k, v in asdict(params).items() if k in ("seed", "threads", "rollout", "cold_sft", "zero")}
-    assert params.zero
-    objective = replace(params.zero.objective, kl="k3", kl_beta=0.01)
-    values["zero"] = asdict(replace(params.zero, steps=2, objective=objective))
-    job = {"stage": stage, "item": "", "params": {**values, "trainer": asdict(trainer)}, "data": str(_data())}
-    (_made(work) / "job.json").write_text(json.dumps({**job, "checkpoints": {"every_s": 1e6, "every_steps": 1}}))
+def _job(work: Path, stage: str, params: Params, **more: Mapping[str, float]) -> str:
+    work.mkdir(parents=True, exist_ok=True)
+    values = {name: value for name, value in asdict(params).items() if value is not None}
+    job = {"stage": stage, "item": "", "params": values, "data": str(_data()), "checkpoints": RARELY, **more}
+    (work / "job.json").write_text(json.dumps(job))
+    return str(work)
 
 
-def _run(work: Path, stage: str, trainer: Trainer, processes: int) -> Path:
-    _job(work, stage, trainer)
-    torchrun = ["torch.distributed.run", "--standalone", f"--nproc-per-node={processes}", "-m"] if processes else []
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    env = {**os.environ, "OMP_NUM_THREADS": "1", "PATH": path, "PYTHONPATH": PATHS}
-    command = [sys.executable, "-m", *torchrun, f"stages.{stage}", str(work)]
-    done = subprocess.run(command, cwd=ROOT, env=env, capture_output=True, text=True, timeout=300)
-    assert json.loads((work / "result.json").read_text()) == {"ok": True}, done.stderr[-3000:]
-    assert done.returncode == 0
+def run(work: Path, stage: str, trainer: Trainer, processes: int) -> Path:
+    """A stage as r1 starts it."""
+    said = ended(start(processes, f"stages.{stage}", _job(work, stage, _params(trainer))), codes=(0, 1, 2))
+    assert json.loads((work / "result.json").read_text()) == {"ok": True}, said[-3000:]
     return work
 
 
-@pytest.mark.parametrize("stage", ["cold_sft", "zero"])
-def test_a_stage_of_two_processes_writes_what_a_stage_of_one_does(tmp_path: Path, stage: str) -> None:
-    twin = _run(tmp_path / "one", stage, Trainer(), 0)
-    ours = _run(tmp_path / "two", stage, Trainer(engine="deepspeed", zero_stage=3), 2)
-    files = [
-        sorted(str(p.relative_to(w)) for p in w.rglob("*") if p.is_file() and p.suffix != ".jsonl")
-        for w in (ours, twin)
-    ]
-    assert files[0] == files[1]
-    a, b = (load_file(w / "out" / "checkpoint" / "model.safetensors") for w in (ours, twin))
-    assert a.keys() == b.keys()
-    for name in a:
-        torch.testing.assert_close(a[name], b[name], atol=2e-3, rtol=0)
-    _assert_learnt(ours, twin)
-    ours_metrics, twins = (json.loads((w / "metrics.json").read_text()) for w in (ours, twin))
-    assert ours_metrics == pytest.approx(twins, abs=1e-4)
-    ledgers = [pl.read_parquet(w / "out" / "ledger.parquet").drop("chain") for w in (ours, twin)]
-    assert ledgers[0].equals(ledgers[1])
+@cache
+def _ours(stage: str) -> Path:
+    return run(Path(mkdtemp()) / stage, stage, DEEPSPEED, 2)
 
 
-def _assert_learnt(*works: Path) -> None:
-    """Every step had a gradient: what two trainings agree on is not that nothing happened."""
-    for work in works:
-        curve = pl.read_csv(work / "plots" / "curve.tsv", separator="\t")
-        assert len(curve) >= 2 and min(curve["grad_norm"]) > 0, work
+def _files(work: Path) -> list[str]:
+    return sorted(str(p.relative_to(work)) for place in ("out", "plots") for p in (work / place).rglob("*"))
+
+
+@pytest.mark.parametrize("stage", ["cold_sft", "zero", "reward_model", "align"])
+def test_a_stage_of_two_processes_writes_what_a_stage_of_one_does(stage: str) -> None:
+    ours, twin = _ours(stage), _twin(stage)
+    assert _files(ours) == _files(twin)
+    left = {p.name for p in ours.iterdir()}
+    assert left == {"job.json", "result.json", "events.jsonl", "out", "metrics.json", "plots"}
+    for path in sorted((twin / "out").rglob("model.safetensors")):
+        a, b = (load_file(w / "out" / path.relative_to(twin / "out")) for w in (ours, twin))
+        assert a.keys() == b.keys()
+        for name in a:
+            torch.testing.assert_close(a[name], b[name], atol=2e-3, rtol=0)
+        _assert_learnt(a, load_file(_data() / "base" / "checkpoint" / "model.safetensors"))
+    mine, theirs = (json.loads((w / "metrics.json").read_text()) for w in (ours, twin))
+    assert mine == pytest.approx(theirs, abs=1e-4)
+    for path in sorted((twin / "out").rglob("*.parquet")):
+        a, b = (pl.read_parquet(w / "out" / path.relative_to(twin / "out")) for w in (ours, twin))
+        assert _plain(a).equals(_plain(b)), path
+
+
+def _plain(frame: pl.DataFrame) -> pl.DataFrame:
+    """Without numbers that differ by rounding, and digests of them."""
+    floats = [name for name, kind in frame.schema.items() if kind.is_float()]
+    return frame.drop("chain", "r1_gen", "r1_id", "row_id", *floats, strict=False)
+
+
+def _assert_learnt(trained: Mapping[str, torch.Tensor], before: Mapping[str, torch.Tensor]) -> None:
+    """What two trainings agree on is not that nothing happened."""
+    assert max(float((trained[name] - before[name]).abs().max()) for name in before) > 1e-4
+
+
+def test_reward_models_are_folders_that_the_embedded_engine_reads() -> None:
+    ours, twin = (
+        json.loads((w / "out" / "helpful" / "config.json").read_text())
+        for w in (_ours("reward_model"), _twin("reward_model"))
+    )
+    assert ours == twin
+
+
+def test_a_stage_that_is_asked_to_stop_ends_its_step_and_goes_on_to_the_same_bits(tmp_path: Path) -> None:
+    """SIGTERM to torchrun, as a scheduler or `r1` sends it. The same processes give the same bits, stopped or not."""
+    work = tmp_path / "work"
+    stopped = start(2, "stages.cold_sft", _job(work, "cold_sft", _params(DEEPSPEED)))
+    _wait_for(work / "events.jsonl", '"event": "step"', stopped)
+    stopped.send_signal(signal.SIGTERM)
+    said = ended(stopped, codes=(1, 128 + signal.SIGTERM, -signal.SIGTERM))
+    result = json.loads((work / "result.json").read_text())
+    assert (result["signal"], result["error"]) == (signal.SIGTERM, "its last step is saved"), said[-3000:]
+    done = [int(path.name) for path in (work / "steps" / "sft").iterdir()]
+    assert len(done) == 1 and 0 < done[0] < 40
+    for name in ("result.json", "events.jsonl"):  # as r1 does it
+        (work / name).unlink()
+    run(work, "cold_sft", DEEPSPEED, 2)
+    assert "rows skipped 0, duplicated 0" in (work / "events.jsonl").read_text()
+    for name in ("out/checkpoint/model.safetensors", "out/ledger.parquet", "metrics.json", "plots/curve.tsv"):
+        assert (work / name).read_bytes() == (_ours("cold_sft") / name).read_bytes(), name
+
+
+def _wait_for(path: Path, text: str, process: object) -> None:
+    until = time.monotonic() + 200
+    while time.monotonic() < until and not (path.exists() and text in path.read_text()):
+        time.sleep(0.05)
+
+
+def test_of_two_processes_the_one_that_hangs_is_named(tmp_path: Path) -> None:
+    """The other waits for it in one of DeepSpeed's own collectives."""
+    job = _job(tmp_path, "cold_sft", _params(DEEPSPEED), deadlines={"collective": 2.0, "train": 100.0})
+    ended(start(2, "tests.deepspeed.hanging", "1", job), codes=(1,))
+    error = json.loads((tmp_path / "result.json").read_text())["error"]
+    assert error.startswith("rank 1 (") and "has been in train for" in error and "rank 0 has waited" in error
+    stacks = [(tmp_path / "ranks" / f"stacks-{rank}.txt").read_text() for rank in (0, 1)]
+    assert "in planted" in stacks[1] and "in planted" not in stacks[0]
 
 
 def test_what_a_process_fails_of_is_told(tmp_path: Path) -> None:
     """Every process finds the same fault; the first failure is the result, not the end of torchrun's others."""
-    _job(tmp_path, "cold_sft", Trainer(engine="deepspeed"))
-    job = json.loads((tmp_path / "job.json").read_text())
-    job["params"]["cold_sft"]["max_tokens"] = 3
-    (tmp_path / "job.json").write_text(json.dumps(job))
-    env = {
-        **os.environ,
-        "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}",
-        "PYTHONPATH": PATHS,
-    }
-    torchrun = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"]
-    done = subprocess.run(
-        [*torchrun, "-m", "stages.cold_sft", str(tmp_path)], cwd=ROOT, env=env, capture_output=True, timeout=200
-    )
-    assert done.returncode != 0
+    params = _params(DEEPSPEED)
+    assert params.cold_sft
+    job = _job(tmp_path, "cold_sft", replace(params, cold_sft=replace(params.cold_sft, max_tokens=3)))
+    ended(start(2, "stages.cold_sft", job), codes=(1,))
     assert "max_tokens is 3" in json.loads((tmp_path / "result.json").read_text())["error"]
