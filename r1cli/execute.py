@@ -121,7 +121,7 @@ def prepare(project: Project, name: str) -> Ready:
         job,
         cwd=project.root,
         env=environment(params, stage.item),
-        resources=places.settings(project).of(name),
+        resources=places.resources(project, stage),
         distributed=stage.distributed,
         workers=stage.workers,
         # All else is git's, but for imports, which a stage that asks for a GPU doesn't read.
