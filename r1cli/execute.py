@@ -121,8 +121,9 @@ def prepare(project: Project, name: str) -> Ready:
         job,
         cwd=project.root,
         env=environment(params, stage.item),
-        resources=places.settings(project).of(name),
+        resources=places.resources(project, stage),
         distributed=stage.distributed,
+        workers=stage.workers,
         # All else is git's, but for imports, which a stage that asks for a GPU doesn't read.
         reads=tuple(path for path in stage.deps if path.startswith("data/") and path != "data/imports"),
     )
@@ -208,6 +209,7 @@ def job_spec(
     inherited: tuple[int, ...] = (),
     resources: Resources | None = None,
     distributed: bool = False,
+    workers: bool = False,
     reads: tuple[str, ...] = (),
 ) -> JobSpec:
     """What an executor is given to run a job of stages/contract/job.py in its work folder."""
@@ -219,6 +221,7 @@ def job_spec(
         env=env,
         resources=resources or Resources(),
         distributed=distributed,
+        workers=workers,
         reads=reads,
         grace_s=_grace_s(job),
         inherited=inherited,
