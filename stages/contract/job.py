@@ -4,14 +4,15 @@ The process reads its inputs below `data`, writes everything that is to be publi
 WORK/metrics.json and WORK/plots/, and ends with WORK/result.json. Publishing is not its business.
 """
 
-import contextlib
 import errno
 import json
 import os
 import shutil
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -19,12 +20,13 @@ from typing import cast
 from stages.contract.attempt import Attempt
 from stages.contract.commits import sync
 from stages.contract.determinism import determinism, loaded_versions
-from stages.contract.errors import ReplayedError, StoppedError, UserError
-from stages.contract.events import EventLog, Reporter
+from stages.contract.errors import HelpedError, ReplayedError, StoppedError, UserError
+from stages.contract.events import EventLog, Reporter, Silent
 from stages.contract.files import replace_file
 from stages.contract.manifest import write_manifest
 from stages.contract.params import Checkpoints, Deadlines, Params, parse
 from stages.contract.phases import phases
+from stages.contract.pieces import WORKER, helps
 from stages.contract.ranks import ALONE, Ranks, end_with_starter, ranks_of
 from stages.contract.stopping import Stopping
 from stages.contract.watchdog import Watchdog
@@ -140,11 +142,46 @@ def _hear(work: Path, stopping: Stopping, checkpoints: Checkpoints, report: Repo
     stopping.listen(grace_s=checkpoints.grace_s, asked=asked, end=end)
 
 
-def _tidy(work: Path, own: Path) -> None:
-    """Remove what only this process needed. Others may still write into folders of theirs; the last removes `ranks`."""
-    shutil.rmtree(work / "steps" if own == work else own, ignore_errors=True)
-    with contextlib.suppress(OSError):
+def _tidy(work: Path, own: Path, ranks: Ranks) -> None:
+    """Remove what only this process needed. Other ranks may still write into folders of theirs; the last removes `ranks`."""
+    shutil.rmtree(work / "steps" if ranks.leads else own, ignore_errors=True)
+    if ranks.size == 1:
+        shutil.rmtree(work / "ranks", ignore_errors=True)
+    with suppress(OSError):
         (work / "ranks").rmdir()
+
+
+def _help(
+    work_on: Callable[[Mapping[str, object], Paths, Reporter], None], job: Mapping[str, object], work: Path
+) -> None:
+    """Be one of several workers, and not the one that leads: nothing is left but the pieces that were committed, and
+    errors are told to the log alone. Who leads does without this one, if need be."""
+    settings = parse({name: job[name] for name in ("checkpoints", "deadlines")})
+    attempt = Attempt(work / "steps", settings.checkpoints, helps=True)
+    attempt.stopping.listen(
+        grace_s=settings.checkpoints.grace_s, asked=lambda number: None, end=lambda number: os._exit(128 + number)
+    )
+    watchdog = Watchdog(
+        phases,
+        settings.deadlines,
+        work / "ranks",
+        late=lambda said, stacks: print(f"worker {os.environ[WORKER]}: {said} ({stacks})", file=sys.stderr),
+        rank=int(os.environ[WORKER]),
+    )
+    watchdog.start()
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch)
+        paths = Paths(
+            data=Path(str(job["data"])),
+            out=out,
+            metrics=out / "metrics.json",
+            plots=out / "plots",
+            item=str(job.get("item", "")),
+            attempt=attempt,
+        )
+        with suppress(HelpedError, StoppedError):
+            work_on(job, paths, Silent())
+    watchdog.stop()
 
 
 def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> None:
@@ -152,6 +189,9 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
     job = json.loads((work / "job.json").read_text())
     libraries = loaded_versions()
     settings = parse({name: job[name] for name in ("checkpoints", "deadlines") if name in job})
+    if helps(os.environ):
+        _help(work_on, job, work)
+        return
     ranks = ranks_of(os.environ)
     own = work if ranks.leads else work / "ranks" / str(ranks.rank)
     own.mkdir(parents=True, exist_ok=True)
@@ -209,5 +249,5 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
     if "signal" in result:
         os._exit(128 + cast(int, result["signal"]))  # not waiting for what still samples or grades
     if result["ok"]:
-        _tidy(work, own)
+        _tidy(work, own, ranks)
     sys.exit(0 if result["ok"] else FAILED)
