@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import signal
 import socket
@@ -218,7 +219,8 @@ def job_spec(
         argv=(sys.executable, "-m", f"stages.{job['stage']}", str(work)),
         cwd=cwd,
         work=work,
-        env=env,
+        # torchrun's patience with what it has told to stop
+        env={**env, "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(math.ceil(_grace_s(job)))},
         resources=resources or Resources(),
         distributed=distributed,
         workers=workers,
