@@ -16,7 +16,6 @@ if TYPE_CHECKING:
     import polars as pl
 
 HINT = "r1 data show rejection   (a stage, STAGE/TABLE, an import, REVISION:STAGE, or a file)"
-REJECTED = "_rejected"
 _SHARD = re.compile(r"(-|/)\d{4,}(-of-\d+)?$")
 _LOADERS = {".parquet": "scan_parquet", ".jsonl": "scan_ndjson", ".ndjson": "scan_ndjson", ".csv": "scan_csv"}
 
@@ -46,6 +45,12 @@ class Rows:
         return frame
 
     @property
+    def dropped(self) -> bool:
+        """Whether it is a sidecar: `examples_rejected`, or an import's `rejected`."""
+        last = self.name.rpartition("/")[2].removesuffix(self.format)
+        return last == "rejected" or last.endswith("_rejected")
+
+    @property
     def size(self) -> int:
         """Bytes on disk."""
         return sum(path.stat().st_size for path in self.paths)
@@ -65,7 +70,7 @@ def find(here: Path, wanted: str, *, rejected: bool = False) -> list[Rows]:
         root = find_project(here).root
         files = revisions.state(root, before).files if before else snapshot.workspace(root).files
         found = _named(files, name, wanted)
-    chosen = [rows for rows in found if rows.name.endswith(REJECTED) == rejected]
+    chosen = [rows for rows in found if rows.dropped == rejected]
     if not chosen and rejected:
         raise UserError(f"{wanted} has no table of dropped rows", hint=f"r1 data show {wanted}")
     return chosen or found  # a sidecar may be named itself

@@ -108,15 +108,40 @@ def diff_command(
 @app.command("import")
 def import_command(
     source: Annotated[
-        str, typer.Argument(metavar="FILE_OR_HUB_ID", help="JSONL, JSON or Parquet, a folder of them, or OWNER/NAME.")
+        str,
+        typer.Argument(
+            metavar="FILE_OR_HUB_ID",
+            help="JSONL, JSON, Parquet or CSV, a folder of them, a Hub snapshot, or OWNER/NAME.",
+        ),
     ],
     name: Annotated[str, typer.Option("--name", help="The import's name, and its problems' family.")],
     revision: Annotated[str, typer.Option("--revision", help="The Hub commit (needed for Hub ids).")] = "",
+    config: Annotated[str, typer.Option("--config", help="Only files of this configuration.")] = "",
     split: Annotated[str, typer.Option("--split", help="Only files of this split.")] = "",
+    preset: Annotated[
+        str,
+        typer.Option(
+            "--preset",
+            help="How rows are read: auto, openr1-math, numinamath-1.5, numinamath-cot, mixture-of-thoughts, math, gsm8k, "
+            "sharegpt, chat, completion, problems.",
+        ),
+    ] = "auto",
+    column: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--column",
+            metavar="OURS=THEIRS",
+            help="Read our column from theirs, as in prompt=query (may be repeated). Ours: prompt, answer, solution, "
+            "response, messages, source, license, category.",
+        ),
+    ] = None,
+    kind: Annotated[str, typer.Option("--kind", help="reasoning, helpful or safety.")] = "reasoning",
     role: Annotated[str, typer.Option("--role", help="train, validation or test.")] = "train",
-    license: Annotated[str, typer.Option("--license", help="The licence to record in each row.")] = "",
+    license: Annotated[
+        str, typer.Option("--license", help="The licence to record in each row that has none; else the card's.")
+    ] = "",
 ) -> None:
-    """Turn your problems into rows of the task pool, and name them in params.yaml."""
+    """Turn problems into rows of the task pool, and responses into traces; name them in params.yaml."""
     from r1cli import console
     from r1cli.data import importing
     from r1cli.dispatch.local import LocalExecutor
@@ -125,7 +150,11 @@ def import_command(
         "source": source,
         "name": name,
         "revision": revision,
+        "config": config,
         "split": split,
+        "preset": preset,
+        "columns": ",".join(column or []),
+        "kind": kind,
         "role": role,
         "license": license,
     }

@@ -24,9 +24,9 @@ def bring_in(
     Raises:
         UserError: params.yaml has no place for it, or the tool says what is wrong with the source.
     """
-    prompts = params_file.read_params(project.params).get("prompts")
-    names = prompts.get("imports") if isinstance(prompts, dict) else None
-    if not isinstance(names, list):
+    values = params_file.read_params(project.params)
+    pool = _names(values, "prompts")
+    if pool is None:
         raise UserError("params.yaml lacks prompts.imports", hint="r1 profile show")
     local = Path(arguments["source"]).expanduser()
     given = {**arguments, "source": str(local.resolve())} if local.exists() else dict(arguments)
@@ -37,9 +37,24 @@ def bring_in(
         project, "import_data", given, executor=executor, target=target, online=not local.exists(), show=found.update
     )
     show(found)
+    edits: list[tuple[tuple[str, ...], object]] = []
     said = []
-    joined = names if name in names else [*names, name]
-    edits = [(("prompts", "imports"), joined), (("prompts", "import_roles", name), role)]
+    if found.get("tasks", 1):
+        edits += [(("prompts", "imports"), _with(pool, name)), (("prompts", "import_roles", name), role)]
+        said.append(f"{project.shown(target)} joins the task pool for {role}: r1 run prompts")
+    if found.get("traces") and role == "train" and (mixed := _names(values, "rejection")) is not None:
+        edits.append((("rejection", "imports"), _with(mixed, name)))
+        said.append(f"its traces join the rejection rows: r1 run rejection   (look first: r1 data show {name}/traces)")
     replace_file(project.params, params_file.edit(project.params.read_text(), edits))
-    said.append(f"{project.shown(target)} joins the task pool for {role}: r1 run prompts")
     return said
+
+
+def _names(values: Mapping[str, object], section: str) -> list[object] | None:
+    """The imports that a section of params.yaml names, if it has a place for them."""
+    found = values.get(section)
+    names = found.get("imports") if isinstance(found, dict) else None
+    return names if isinstance(names, list) else None
+
+
+def _with(names: list[object], name: str) -> list[object]:
+    return names if name in names else [*names, name]
