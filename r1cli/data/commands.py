@@ -166,3 +166,26 @@ def import_command(
     said = importing.bring_in(find_project(Path.cwd()), arguments, executor=LocalExecutor(), show=show)
     for line in said:
         console.say(line)
+
+
+@app.command("export")
+def export_command(
+    artifact: Artifact,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="A new folder.")],
+    with_rejected: Annotated[
+        bool, typer.Option("--with-rejected", help="The dropped rows too, as a configuration of their own.")
+    ] = False,
+    license: Annotated[str, typer.Option("--license", help="Of the whole; default: the sources', or other.")] = "",
+    as_json: Json = False,
+) -> None:
+    """Write tables as a Hugging Face data set: Parquet, a card filled from lineage, Croissant, manifests."""
+    from r1cli import console
+    from r1cli.data import export
+    from r1cli.lineage import show
+
+    root = find_project(Path.cwd()).root
+    written = export.export(root, artifact, folder, rejected=with_rejected, license=license)
+    if as_json:
+        console.as_json({"folder": str(folder), "artifact": artifact, "files": written})
+    else:
+        show.files(folder, written)
