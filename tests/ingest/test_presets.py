@@ -283,3 +283,14 @@ def test_presets_are_told_apart() -> None:
     for place, one in enumerate(PRESETS):
         if one.columns:
             assert not [other.name for other in PRESETS[:place] if other.columns and other.columns <= one.columns]
+
+
+def test_help_and_docs_name_every_preset(capsys: pytest.CaptureFixture[str]) -> None:
+    from r1cli.app import main as r1
+
+    with pytest.raises(SystemExit):
+        r1(["data", "import", "--help"])
+    shown = " ".join(capsys.readouterr().out.split())
+    docs = (Path(__file__).parents[2] / "docs" / "data.md").read_text()
+    for one in PRESETS:
+        assert one.name in shown.replace("- ", "-") and f"`{one.name}`" in docs
