@@ -74,7 +74,7 @@ def _json(path: Path) -> Iterator[Record]:
         return
     try:
         whole = json.loads(content)
-    except (json.JSONDecodeError, RecursionError):
+    except (ValueError, RecursionError):
         yield from _lines(path)
         return
     yield _object(whole, path, 1)
@@ -87,9 +87,10 @@ def _object(row: object, path: Path, number: int) -> Record:
 
 
 def _parse(content: str, where: str) -> object:
+    # ValueError, for a number of thousands of digits is JSON that Python doesn't read.
     try:
         return json.loads(content)
-    except (json.JSONDecodeError, RecursionError) as error:
+    except (ValueError, RecursionError) as error:
         raise UserError(f"{where} is not valid JSON ({_first_line(error)})", hint=HINT) from error
 
 

@@ -89,7 +89,7 @@ def parts(record: Mapping[str, object], preset: Preset, label: str) -> Parts:
         level=int(level[1]) if level else 0,
         origin=_first(record, ("source",))[:MAX_ORIGIN],
         license=_first(record, LICENSES),
-        num_tokens=tokens if isinstance(tokens, int) and not isinstance(tokens, bool) and len(responses) == 1 else 0,
+        num_tokens=int(tokens) if isinstance(tokens, int) and 0 <= tokens < 1 << 31 and len(responses) == 1 else 0,
         drop=drop,
     )
 
@@ -206,10 +206,10 @@ def code_task(record: Mapping[str, object]) -> str:
         if isinstance(value, str) and value.lstrip().startswith("{"):
             try:
                 value = json.loads(value)
-            except (json.JSONDecodeError, RecursionError) as error:
+            except (ValueError, RecursionError) as error:
                 raise UserError(f"{column} is not valid JSON ({error})", hint="r1 data import --help") from error
         if isinstance(value, dict) and "cases" in value:
-            return json.dumps({k: v for k, v in value.items() if v is not None}, ensure_ascii=False)
+            return _writable(json.dumps({k: v for k, v in value.items() if v is not None}, ensure_ascii=False))
     return ""
 
 
@@ -223,7 +223,7 @@ def _list(value: object) -> list[object]:
 
 
 def lacks(record: Mapping[str, object], columns: Sequence[str], label: str) -> UserError:
-    has = ", ".join(map(str, record)) or "nothing"
+    has = ", ".join(clean(str(name)) for name in record) or "nothing"
     wanted = " or ".join(dict.fromkeys(columns))
     return UserError(
         f"{label} lacks a column {wanted} (has: {has})",
@@ -240,6 +240,9 @@ def text(value: object) -> str:
 
 def clean(given: str) -> str:
     """Composed Unicode, one kind of line end, no white space around."""
-    # Lone surrogates come from JSON escapes and can be neither hashed nor written.
-    given = given.encode("utf-8", "replace").decode("utf-8")
-    return unicodedata.normalize("NFC", given.replace("\r\n", "\n")).strip()
+    return unicodedata.normalize("NFC", _writable(given).replace("\r\n", "\n")).strip()
+
+
+def _writable(given: str) -> str:
+    """Lone surrogates come from JSON escapes and can be neither hashed nor written: they become question marks."""
+    return given.encode("utf-8", "replace").decode("utf-8")
