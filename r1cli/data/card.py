@@ -14,8 +14,14 @@ from stages.contract.manifest import Source
 if TYPE_CHECKING:
     from r1cli.data.export import Part
 
-SIZES = ((1_000, "n<1K"), (10_000, "1K<n<10K"), (100_000, "10K<n<100K"), (1_000_000, "100K<n<1M"))
-LARGER = "1M<n<10M"
+SIZES = (
+    (1_000, "n<1K"),
+    (10_000, "1K<n<10K"),
+    (100_000, "10K<n<100K"),
+    (1_000_000, "100K<n<1M"),
+    (10_000_000, "1M<n<10M"),
+)
+LARGER = "10M<n<100M"
 SHARES = ("kind", "family", "language", "verdict")
 TOP = 12
 MAX_TEXT = 200  # characters of a param that are shown

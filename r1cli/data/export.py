@@ -51,8 +51,8 @@ def export(project: Path, wanted: str, target: Path, *, rejected: bool, license:
             made from others than lie here.
     """
     tables = artifacts.find(project, wanted)
-    if rejected:
-        tables += artifacts.find(project, wanted, rejected=True)
+    sidecars = _sidecars(project, wanted)
+    tables += sidecars if rejected else []
     if any(table.format != ".parquet" for table in tables):
         raise UserError(f"{wanted} is no Parquet table", hint="r1 data import FILE --name NAME, then export that")
     if target.exists() and any(target.iterdir()):
@@ -78,7 +78,7 @@ def export(project: Path, wanted: str, target: Path, *, rejected: bool, license:
         made=[found.artifacts[name] for name in names],
         own=[artifact.name for artifact in made],
         lineage={artifact.name: snapshot.lineage_digest(found, artifact.name) for artifact in made},
-        dropped=_dropped(project, wanted),
+        dropped=_dropped(sidecars),
     )
     (target / "README.md").write_text(card.text(about), encoding="utf-8")
     described = json.dumps(croissant.describe(about), indent=1, ensure_ascii=False) + "\n"
@@ -148,12 +148,16 @@ def _sources(tables: Sequence[Rows]) -> list[Source]:
     return [Source(source=s, revision=r, license=x, rows=n) for (s, r, x), n in sorted(counts.items())]
 
 
-def _dropped(project: Path, wanted: str) -> dict[str, int]:
-    """Of the sidecars beside the tables: how many rows each reason dropped."""
+def _sidecars(project: Path, wanted: str) -> list[Rows]:
+    """The tables of dropped rows beside those of a name, if there are any."""
     try:
-        sidecars = artifacts.find(project, wanted, rejected=True)
+        return artifacts.find(project, wanted, rejected=True)
     except UserError:
-        return {}
+        return []
+
+
+def _dropped(sidecars: Sequence[Rows]) -> dict[str, int]:
+    """How many rows each reason dropped."""
     counts: dict[str, int] = {}
     for sidecar in sidecars:
         reason = pl.col("r1_drop").str.split(":").list.first()

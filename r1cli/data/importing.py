@@ -42,9 +42,11 @@ def bring_in(
     if found.get("tasks", 1):
         edits += [(("prompts", "imports"), _with(pool, name)), (("prompts", "import_roles", name), role)]
         said.append(f"{project.shown(target)} joins the task pool for {role}: r1 run prompts")
+    if found.get("traces"):
+        said.append(f"{found['traces']:,.0f} traces: r1 data show {name}/traces")
     if found.get("traces") and role == "train" and (mixed := _names(values, "rejection")) is not None:
         edits.append((("rejection", "imports"), _with(mixed, name)))
-        said.append(f"its traces join the rejection rows: r1 run rejection   (look first: r1 data show {name}/traces)")
+        said.append("they join the rejection rows: r1 run rejection")
     replace_file(project.params, params_file.edit(project.params.read_text(), edits))
     return said
 

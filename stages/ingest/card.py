@@ -68,8 +68,17 @@ def chosen(names: Sequence[str], card: Card, *, config: str, split: str, label: 
         raise UserError(
             f"{label} has the configs {', '.join(card.configs)}", hint=f"--config {next(iter(card.configs))}"
         )
-    if patterns:
-        wanted = [pattern for part, pattern in patterns if not split or part == split]
-        return [name for name in names if any(fnmatch.fnmatch(name, pattern) for pattern in wanted)]
-    words = [word for word in (config, split) if word]
-    return [name for name in names if set(words) <= set(re.split(r"[^A-Za-z0-9]+", name.rpartition(".")[0]))]
+    words = {word for word in ("" if patterns else config, split) if word}
+    if not patterns:
+        return [name for name in names if words <= _words(name)]
+    fitting = [(name, part) for name in names for part, pattern in patterns if fnmatch.fnmatchcase(name, pattern)]
+    # Where the card tells no splits apart, the paths may.
+    return list(
+        dict.fromkeys(
+            name for name, part in fitting if part == split or not split or (not part and words <= _words(name))
+        )
+    )
+
+
+def _words(name: str) -> set[str]:
+    return set(re.split(r"[^A-Za-z0-9]+", name.rpartition(".")[0]))

@@ -66,7 +66,7 @@ def test_an_import_is_published_and_joins_the_pool(place_with_tools: Place, r1: 
     assert read_params(root / "params.yaml")["prompts"]["imports"] == ["gsm"]  # type: ignore[index]
 
 
-def test_traces_join_the_rejection_rows_where_params_have_a_place_for_them(place_with_tools: Place, r1: Run) -> None:
+def test_traces_alone_join_no_task_pool(place_with_tools: Place, r1: Run) -> None:
     root = place_with_tools.root
     (root / "rows.jsonl").write_text("{}\n")
     before = read_params(root / "params.yaml")
@@ -74,6 +74,7 @@ def test_traces_join_the_rejection_rows_where_params_have_a_place_for_them(place
         "data", "import", "rows.jsonl", "--name", "chats", "--column", "prompt=q", "--column", "answer=a"
     )
     assert code == 0, err
+    assert "2 traces: r1 data show chats/traces" in out
     assert "joins" not in out and read_params(root / "params.yaml") == before
     assert "('columns', 'prompt=q,answer=a')" in (root / "data/imports/chats/tasks.parquet").read_text()
 

@@ -5,8 +5,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from r1cli.app import main
 from r1cli.conditions import MAX_CHARACTERS, condition
 from stages.contract.errors import UserError
+from tests.lineage.conftest import Dag
 
 FRAME = pl.DataFrame(
     {
@@ -95,3 +97,12 @@ def test_a_condition_reads_no_file(read: str, tmp_path: Path) -> None:
     ):
         with pytest.raises((UserError, pl.exceptions.PolarsError)):
             FRAME.lazy().filter(condition(text)).collect()
+
+
+def test_impact_takes_them_too(dag: Dag, capsys: pytest.CaptureFixture[str]) -> None:
+    shown = []
+    for text in ("source = 'file:mine.jsonl'", 'pl.col("source").str.ends_with("mine.jsonl")'):
+        with pytest.raises(SystemExit):
+            main(["impact", text])
+        shown.append(capsys.readouterr().out)
+    assert shown[0] == shown[1] and shown[0].startswith("2 rows: 2 places in tables")

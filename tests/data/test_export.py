@@ -87,7 +87,7 @@ def test_an_imports_licence_and_source_are_told(project: Path, r1: Run) -> None:
     card = DatasetCard.load("out/README.md")
     assert (card.data.license, card.data.source_datasets) == ("mit", ["owner/set"])
     assert "| hub:owner/set#olympiads | cccccccccccc | MIT | 3 rows |" in card.text
-    assert r1("export", "mine", "other", "--license", "cc-by-4.0")[0] == 0
+    assert r1("export", "mine", "other", "--license", "cc-by-4.0", "--with-rejected")[0] == 0
     assert DatasetCard.load("other/README.md").data.license == "cc-by-4.0"
     put(project, "imports/mine/tasks", TASKS, [task(n, "file:x", "") for n in range(3)])
     assert r1("export", "mine", "third")[0] == 0

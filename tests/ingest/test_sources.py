@@ -100,6 +100,13 @@ def test_a_default_config_is_taken() -> None:
     assert chosen(["data/a.parquet", "all/a.parquet"], card, config="", split="train", label="x") == ["data/a.parquet"]
 
 
+def test_where_a_card_tells_no_splits_apart_the_paths_do() -> None:
+    card = Card(license="", configs={"a": [("", "x/*")], "b": [("", "y/*")]}, default="")
+    names = ["x/train-0.parquet", "x/test-0.parquet", "y/train-0.parquet"]
+    assert chosen(names, card, config="a", split="train", label="x") == ["x/train-0.parquet"]
+    assert chosen(names, card, config="a", split="", label="x") == names[:2]
+
+
 def test_a_snapshot_in_the_hubs_cache(tmp_path: Path) -> None:
     """Its files are links to blobs; the commit is the folder's name."""
     top = tmp_path / "datasets--owner--set"
