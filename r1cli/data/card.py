@@ -39,6 +39,7 @@ class About:
     made: Sequence[Artifact]
     own: Sequence[str]
     lineage: Mapping[str, str]
+    empty: Sequence[str]  # tables without rows, which are not here
     dropped: Mapping[str, int]
 
     @property
@@ -111,7 +112,8 @@ def _shortened(line: str) -> str:
 
 def _contents(about: About) -> str:
     rows = "".join(f"| {p.config} | {p.split} | {p.rows:,} | {len(p.files)} |\n" for p in about.parts)
-    return f"## Contents\n\n| config | split | rows | files |\n| --- | --- | --- | --- |\n{rows}"
+    empty = f"\nWithout rows, and so not here: {', '.join(about.empty)}.\n" if about.empty else ""
+    return f"## Contents\n\n| config | split | rows | files |\n| --- | --- | --- | --- |\n{rows}{empty}"
 
 
 def _shares(about: About) -> str:

@@ -46,13 +46,15 @@ class Part:
 def export(project: Path, wanted: str, target: Path, *, rejected: bool, license: str) -> list[str]:
     """Write the folder; returns its files. `project` is the project's root.
 
+    Tables without rows are told of in the card only: loaders refuse empty splits.
+
     Raises:
-        UserError: the folder is not empty, there is no such table, a file is not what the manifest says, or the rows were
+        UserError: the folder is not empty, there is no such table, none has rows, a file is not what the manifest says, or the rows were
             made from others than lie here.
     """
     tables = artifacts.find(project, wanted)
     sidecars = _sidecars(project, wanted)
-    tables += sidecars if rejected else []
+    tables += [sidecar for sidecar in sidecars if rejected and sidecar not in tables]
     if any(table.format != ".parquet" for table in tables):
         raise UserError(f"{wanted} is no Parquet table", hint="r1 data import FILE --name NAME, then export that")
     if target.exists() and any(target.iterdir()):
@@ -62,8 +64,11 @@ def export(project: Path, wanted: str, target: Path, *, rejected: bool, license:
     made = _artifacts(found, tables)
     for artifact in made:
         snapshot.whole(found, artifact.name)
+    full = [table for table in tables if not table.lazy().head(1).collect().is_empty()]
+    if not full:
+        raise UserError(f"{wanted} has no rows", hint=f"r1 data show {wanted} --rejected")
     target.mkdir(parents=True, exist_ok=True)
-    parts = [_write(target, *place) for place in _places(tables)]
+    parts = [_write(target, *place) for place in _places(full)]
     names = list(dict.fromkeys(name for artifact in made for name in found.upstream(artifact.name)))
     for name in names:
         place = target / "manifests" / found.artifacts[name].folder / NAME
@@ -78,6 +83,7 @@ def export(project: Path, wanted: str, target: Path, *, rejected: bool, license:
         made=[found.artifacts[name] for name in names],
         own=[artifact.name for artifact in made],
         lineage={artifact.name: snapshot.lineage_digest(found, artifact.name) for artifact in made},
+        empty=[table.name for table in tables if table not in full],
         dropped=_dropped(sidecars),
     )
     (target / "README.md").write_text(card.text(about), encoding="utf-8")

@@ -95,6 +95,15 @@ def test_an_imports_licence_and_source_are_told(project: Path, r1: Run) -> None:
     assert card.data.license == "other" and "**Licence unknown: file:x.**" in card.text
 
 
+def test_empty_tables_are_told_of_only(project: Path, r1: Run) -> None:
+    put(project, "imports/mine/tasks", TASKS, [task(1)])
+    put(project, "imports/mine/more", TASKS, [])
+    assert r1("export", "mine", "out")[0] == 0
+    assert DatasetCard.load("out/README.md").data.configs[0]["config_name"] == "default"
+    assert "Without rows, and so not here: imports/mine/more." in Path("out/README.md").read_text()
+    assert "mine/more has no rows" in r1("export", "mine/more", "other")[2] and not Path("other").exists()
+
+
 def test_large_tables_become_several_files(project: Path, r1: Run, monkeypatch: pytest.MonkeyPatch) -> None:
     for shard in range(3):
         put(project, f"rejection/examples-{shard:05d}", EXAMPLES, [example(10 * shard + n) for n in range(5)])
