@@ -1,6 +1,6 @@
 """A table in figures: sizes, shares, lengths, rewards and why rows earned or lost them. Computed in a stream."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -84,29 +84,42 @@ def _stats(table: Rows, frame: "pl.LazyFrame", where: str, by: str) -> Stats:
 
     columns = frame.collect_schema().names()
     measured = _measures(frame)
-    aggregates = [pl.len().alias("rows"), *(pl.col(c).null_count().alias(f"nulls {c}") for c in columns)]
-    aggregates += [pl.col(c).n_unique().alias(f"distinct {c}") for c in ("r1_id", "prompt") if c in columns]
-    for name, value in measured.items():
-        aggregates += [
-            value.count().alias(f"{name} n"),
-            value.mean().alias(f"{name} mean"),
-            value.min().alias(f"{name} min"),
-            *(value.quantile(q).alias(f"{name} {q}") for q in QUANTILES),
-            value.max().alias(f"{name} max"),
-        ]
-    whole = collect(frame.select(aggregates), where).row(0, named=True)
+    whole = collect(frame.select(pl.len().alias("\0rows"), pl.all().null_count()), where).row(0, named=True)
+    # Each in a step of its own: together, polars keeps whole texts in memory for what needs lengths and hashes only.
+    named = [name for name in ("r1_id", "prompt") if name in columns]
+    distinct = (
+        collect(frame.select(pl.col(name).hash().n_unique() for name in named), where) if named else pl.DataFrame()
+    )
+    lengths = frame.select(value.alias(name) for name, value in measured.items())
+    figures = collect(lengths.select(_summaries(measured)), where).row(0, named=True) if measured else {}
     return Stats(
         table=table.name,
         files=len(table.paths),
         size=table.size,
-        rows=whole["rows"],
-        ids=whole.get("distinct r1_id"),
-        prompts=whole.get("distinct prompt"),
-        nulls={c: count for c in columns if (count := whole[f"nulls {c}"])},
+        rows=whole["\0rows"],
+        ids=int(distinct["r1_id"][0]) if "r1_id" in named else None,
+        prompts=int(distinct["prompt"][0]) if "prompt" in named else None,
+        nulls={c: count for c in columns if (count := whole[c])},
         shares=[share for c in SHARES if c in columns for share in _shares(frame, c, where)],
-        figures=[_figure(whole, name) for name in measured if whole[f"{name} n"]],
+        figures=[_figure(figures, name) for name in measured if figures[f"{name} n"]],
         by=_groups(frame, measured, by, where) if by else [],
     )
+
+
+def _summaries(names: Iterable[str]) -> list["pl.Expr"]:
+    import polars as pl
+
+    return [
+        summary
+        for name in names
+        for summary in (
+            pl.col(name).count().alias(f"{name} n"),
+            pl.col(name).mean().alias(f"{name} mean"),
+            pl.col(name).min().alias(f"{name} min"),
+            *(pl.col(name).quantile(q).alias(f"{name} {q}") for q in QUANTILES),
+            pl.col(name).max().alias(f"{name} max"),
+        )
+    ]
 
 
 def _measures(frame: "pl.LazyFrame") -> dict[str, "pl.Expr"]:
