@@ -1,11 +1,13 @@
 """Where the states of a stage's loops are kept: safetensors and JSON in folders that are committed whole. No pickle."""
 
+import os
 import random
 import re
 import shutil
+import socket
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol, cast
@@ -19,14 +21,16 @@ from stages.contract.attempt import Attempt
 from stages.contract.commits import Commit, commit, keep_newest, newest, numbers, opened, write_json
 from stages.contract.course import UNKEPT, Plain, Progress, Saved
 from stages.contract.engine import Completion
-from stages.contract.errors import UserError
+from stages.contract.errors import HelpedError, UserError
 from stages.contract.events import Reporter
 from stages.contract.job import Paths
 from stages.contract.phases import phases
+from stages.contract.pieces import WORKER, Pieces, helps
 from stages.model.checkpoint import save_tensors
 from stages.model.optimiser import Live
 
 TENSORS, PLAIN = "state.safetensors", "state.json"
+POLL_S = 0.2
 
 
 class Keeper(Protocol):
@@ -171,6 +175,32 @@ class Samples:
             raise UserError("what was saved doesn't fit the data", hint="rm -r .r1/work ; then run it again")
         return {number: _unpacked(load_file(found.folder / TENSORS), draws) for number, found in commits.items()}
 
+    def share(self, pieces: Mapping[int, Sequence[str]], sample: Callable[[int], list[list[Completion]]]) -> None:
+        """Sample pieces until none is left, where several workers share them; else nothing happens. What is committed is
+        then found by the one that leads.
+
+        Raises:
+            HelpedError: this process is not the one that leads.
+        """
+        if self._attempt is None or WORKER not in os.environ:
+            return
+        parent = self._attempt.part(self._name)
+        shared = Pieces(self._attempt.folder / f"{self._name}-pieces")
+        done = set(numbers(parent))
+        shared.offer(number for number in pieces if number not in done)
+        with phases("generate"):
+            while shared.left():
+                number = shared.take()
+                if number is None:  # others have the rest: they may die
+                    with phases("collective"):
+                        time.sleep(POLL_S)
+                    continue
+                with self.under_way(), shared.held(number):
+                    if not (parent / str(number)).exists():
+                        self.put(number, pieces[number], sample(number))
+        if helps(os.environ):
+            raise HelpedError
+
     def under_way(self) -> AbstractContextManager[None]:
         """While this lasts, who is asked to stop waits for the piece to be put."""
         return self._attempt.stopping.under_way() if self._attempt else nullcontext()
@@ -188,8 +218,14 @@ class Samples:
             save_tensors(_packed([completion for group in groups for completion in group]), folder / TENSORS)
             write_json(folder / PLAIN, {"prompts": list(prompts)})
 
+        parent = self._attempt.part(self._name)
         with phases("save"):
-            commit(self._attempt.part(self._name), number, write)
+            try:
+                commit(parent, number, write, by=f".{socket.gethostname()}-{os.getpid()}")
+            except OSError:
+                if opened(parent, number) is None:
+                    raise
+                # another worker was quicker, with the same
         self._attempt.sign()
         self._attempt.stopping.committed()
 

@@ -83,6 +83,19 @@ def sample_tasks(
     report.phase(name, total=len(tasks))
     samples = Samples(paths, name, report)
     ids = {begin: [task.id for task in tasks[begin : begin + chunk]] for begin in range(0, len(tasks), chunk)}
+
+    def sample(begin: int) -> list[list[Completion]]:
+        with phases("generate"):
+            return model.engine.generate(
+                [model.codec.prompt(t.prompt) for t in tasks[begin : begin + chunk]],
+                draws=draws,
+                max_new_tokens=sampling.max_new_tokens,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                seed=seed * 1_000_003 + begin,
+            )
+
+    samples.share(ids, sample)
     kept = samples.found(ids, draws=draws)
     sampled: list[tuple[Task, int, Completion, str]] = []
     pending: list[Pending] = []
@@ -91,15 +104,7 @@ def sample_tasks(
         part = tasks[begin : begin + chunk]
         if begin not in kept:
             with samples.under_way():
-                with phases("generate"):
-                    kept[begin] = model.engine.generate(
-                        [model.codec.prompt(t.prompt) for t in part],
-                        draws=draws,
-                        max_new_tokens=sampling.max_new_tokens,
-                        temperature=sampling.temperature,
-                        top_p=sampling.top_p,
-                        seed=seed * 1_000_003 + begin,
-                    )
+                kept[begin] = sample(begin)
                 samples.put(begin, ids[begin], kept[begin])
         new = [
             (task, number, completion, model.codec.text(completion.tokens))

@@ -9,8 +9,10 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -18,12 +20,13 @@ from typing import cast
 from stages.contract.attempt import Attempt
 from stages.contract.commits import sync
 from stages.contract.determinism import determinism, loaded_versions
-from stages.contract.errors import ReplayedError, StoppedError, UserError
-from stages.contract.events import EventLog, Reporter
+from stages.contract.errors import HelpedError, ReplayedError, StoppedError, UserError
+from stages.contract.events import EventLog, Reporter, Silent
 from stages.contract.files import replace_file
 from stages.contract.manifest import write_manifest
 from stages.contract.params import Checkpoints, Deadlines, Params, parse
 from stages.contract.phases import phases
+from stages.contract.pieces import WORKER, helps
 from stages.contract.stopping import Stopping
 from stages.contract.watchdog import Watchdog
 
@@ -131,12 +134,48 @@ def _hear(work: Path, stopping: Stopping, checkpoints: Checkpoints, report: Repo
     stopping.listen(grace_s=checkpoints.grace_s, asked=asked, end=end)
 
 
+def _help(
+    work_on: Callable[[Mapping[str, object], Paths, Reporter], None], job: Mapping[str, object], work: Path
+) -> None:
+    """Be one of several workers, and not the one that leads: nothing is left but the pieces that were committed, and
+    errors are told to the log alone. Who leads does without this one, if need be."""
+    settings = parse({name: job[name] for name in ("checkpoints", "deadlines")})
+    attempt = Attempt(work / "steps", settings.checkpoints, helps=True)
+    attempt.stopping.listen(
+        grace_s=settings.checkpoints.grace_s, asked=lambda number: None, end=lambda number: os._exit(128 + number)
+    )
+    watchdog = Watchdog(
+        phases,
+        settings.deadlines,
+        work / "ranks",
+        late=lambda said, stacks: print(f"worker {os.environ[WORKER]}: {said} ({stacks})", file=sys.stderr),
+        rank=int(os.environ[WORKER]),
+    )
+    watchdog.start()
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch)
+        paths = Paths(
+            data=Path(str(job["data"])),
+            out=out,
+            metrics=out / "metrics.json",
+            plots=out / "plots",
+            item=str(job.get("item", "")),
+            attempt=attempt,
+        )
+        with suppress(HelpedError, StoppedError):
+            work_on(job, paths, Silent())
+    watchdog.stop()
+
+
 def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> None:
     work = Path(sys.argv[1])
     job = json.loads((work / "job.json").read_text())
     libraries = loaded_versions()
     settings = parse({name: job[name] for name in ("checkpoints", "deadlines") if name in job})
     # A tool's folder is named by its arguments alone, so what an earlier run left may be of other inputs.
+    if helps(os.environ):
+        _help(work_on, job, work)
+        return
     attempt = Attempt(work / "steps", settings.checkpoints) if "checkpoints" in job else None
     paths = Paths(
         data=Path(job["data"]),

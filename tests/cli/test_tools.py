@@ -185,12 +185,11 @@ def test_doctor_names_the_sandbox(said: str, shown: str, monkeypatch: pytest.Mon
 
 
 def test_completion_offers_stages(place: Place) -> None:
-    from r1cli.app import _profile_names
-    from r1cli.arguments import stage_names
+    from r1cli.arguments import profile_names, stage_names
 
     assert stage_names("") == ["all", "prompts", "zero", "distill"]
     assert stage_names("pr") == ["prompts"]
-    assert _profile_names("w") == ["wide"]
+    assert profile_names("w") == ["wide"]
 
 
 def test_results_are_one_row_a_model_with_intervals(place: Place) -> None:
