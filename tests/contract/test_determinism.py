@@ -11,7 +11,7 @@ from stages.contract.determinism import ENGINE, GRADING, LIBRARIES, TIME_LIMITS,
 from stages.contract.params import Params, Rollout
 
 ROOT = Path(__file__).parents[2]
-FETCHING = {"huggingface_hub"}  # brings files, which are then compared by their content
+FETCHING = {"huggingface_hub", "ruamel"}  # brings files, which are then compared by their content
 
 
 def _imported(path: Path) -> set[str]:
