@@ -44,9 +44,9 @@ def candidates(band_R: Hashes, order_R: Places) -> tuple[Places, Places]:
     """Pairs of rows whose band is the same: each row with the first of them, by `order_R`."""
     sorted_R = np.lexsort((order_R, band_R))
     same = band_R[sorted_R][1:] == band_R[sorted_R][:-1]
-    begins = np.flatnonzero(np.concatenate([[True], ~same]))
+    begins = np.concatenate([np.zeros(min(1, len(band_R)), np.int64), np.flatnonzero(~same) + 1])
     first_R = np.repeat(sorted_R[begins], np.diff(np.concatenate([begins, [len(sorted_R)]])))
-    later = np.concatenate([[False], same])
+    later = np.flatnonzero(same) + 1
     return first_R[later], sorted_R[later]
 
 

@@ -26,6 +26,8 @@ from stages.contract.schemas import EXAMPLES, content_id
 from stages.curate import near, worker
 from stages.curate.decontaminate import HeldOut, hold_out
 from stages.curate.recipe import GRADED, Recipe, Sifted, sifted
+from stages.curate.recipe import KEYS as KEY_COLUMNS
+from stages.curate.recipe import RATES as RATE_COLUMNS
 
 ROWS = 4096  # of a shard
 KEPT, DROPPED, KEYS, RATES, SKETCHES = (
@@ -229,7 +231,8 @@ def _sift(shard: Shard, found: Plan, held_out: HeldOut | None) -> Sifted:
 
 def read_keys(store: Store, shards: Sequence[Shard], columns: Sequence[str]) -> pl.DataFrame:
     """Columns of all keys, in the shards' order."""
-    return pl.concat([pl.read_parquet(store.path(shard, KEYS), columns=list(columns)) for shard in shards])
+    none = pl.DataFrame(schema={name: KEY_COLUMNS.get(name, pl.UInt64()) for name in columns})
+    return pl.concat([none, *(pl.read_parquet(store.path(shard, KEYS), columns=list(columns)) for shard in shards)])
 
 
 def read_sketches(
@@ -250,11 +253,12 @@ def read_sketches(
 
 
 def rates(store: Store, shards: Sequence[Shard]) -> pl.DataFrame:
-    return pl.concat([pl.read_parquet(store.path(shard, RATES)) for shard in shards])
+    return pl.concat([pl.DataFrame(schema=RATE_COLUMNS), *(pl.read_parquet(store.path(s, RATES)) for s in shards)])
 
 
 def dropped_by(store: Store, shards: Sequence[Shard]) -> Mapping[str, int]:
     """How many rows each filter dropped, in the order of what is dropped first."""
-    frames = [pl.read_parquet(store.path(shard, DROPPED), columns=["r1_drop"]) for shard in shards]
+    frames = [pl.DataFrame(schema={"r1_drop": pl.String})]
+    frames += [pl.read_parquet(store.path(shard, DROPPED), columns=["r1_drop"]) for shard in shards]
     names = pl.concat(frames)["r1_drop"].str.split(":").list.first()
     return dict(names.value_counts(sort=True).iter_rows())

@@ -84,7 +84,8 @@ def _decided(
     store: Store, shards: Sequence[Shard], begins: Sequence[int], decisions: Decisions
 ) -> tuple[pl.LazyFrame, pl.LazyFrame]:
     """The rows that stay, and those that don't with their reasons; nothing is read yet."""
-    kept, dropped, ids = [], [], _ids(read_keys(store, shards, ["id_high", "id_low"]))
+    kept, dropped = [EXAMPLES.schema.to_frame().lazy()], [EXAMPLES.rejected().schema.to_frame().lazy()]
+    ids = _ids(read_keys(store, shards, ["id_high", "id_low"]))
     for number, shard in enumerate(shards):
         begin, end = begins[number : number + 2]
         sifted = pl.scan_parquet(store.path(shard, KEPT)).with_row_index("row")
@@ -108,7 +109,7 @@ def _funnel(found: Plan, store: Store, sizes: Sequence[int], decisions: Decision
     decided = np.bincount(decisions.what_R, minlength=len(NAMES)).tolist()
     stays = pl.Series("stays", decisions.what_R == KEEP)
     domains = read_keys(store, found.shards, ["domain"])["domain"].filter(stays).value_counts()
-    source_R = np.repeat([shard.recipe for shard in found.shards], sizes)
+    source_R = np.repeat(np.array([shard.recipe for shard in found.shards], np.int64), sizes)
     between = {name: count for name, count in zip(NAMES[1:], decided[1:], strict=True) if count}
     return Funnel(
         rows=sum(shard.rows for shard in found.shards),
