@@ -40,7 +40,7 @@ def write(folder: Path, rows: int, *, seed: int = 0) -> int:
             list(_rows(rng, bank, problems, begin, min(FILE_ROWS, rows - begin))),
             schema={**EXAMPLES.columns, **GRADED},
         )
-        frame.write_parquet(folder / f"traces-{number:05}.parquet", compression="zstd")
+        frame.write_parquet(folder / f"traces-{number:05}.parquet", compression="zstd", row_group_size=4096)
         total += int(frame.select(pl.col("prompt", "response").str.len_bytes().sum()).sum_horizontal().item())
     return total
 

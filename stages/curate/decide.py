@@ -52,19 +52,21 @@ def decide(read: ReadKeys, sketches: ReadSketches, rates: pl.DataFrame, wanted: 
     """Decide for all rows. `rates`: RATES, a prompt's rows summed up or not."""
     order_R = _order(read(["draw", "id_high", "id_low", "tie"]))
     what_R = np.zeros(len(order_R), np.int8)
-    stays_R = _first_equal(read(["text_high", "text_low"]), order_R)
+    alone_R = read(["alone"])["alone"].to_numpy()
+    stays_R = np.where(alone_R, np.arange(len(order_R)), _first_equal(read(["text"]), order_R))
     what_R[stays_R != np.arange(len(order_R))] = DUPLICATE
     if wanted.near > 0:
-        left = np.flatnonzero(what_R == KEEP)
+        left = np.flatnonzero((what_R == KEEP) & ~alone_R)
         first = left[_alike(read, sketches, left, order_R, wanted.near)]
         near_by = first != left
         what_R[left[near_by]], stays_R[left[near_by]] = NEAR_DUPLICATE, first[near_by]
-    frame = read(["task", "domain", "rank"]).with_columns(pl.Series("what", what_R))
+    frame = read(["task", "domain", "rank", "alone"]).with_columns(pl.Series("what", what_R))
     if wanted.pass_rate != (0.0, 1.0):
         what_R[:] = _by_pass_rate(frame, rates, *wanted.pass_rate)
     if wanted.keep_per_prompt:
         frame = frame.with_columns(pl.Series("what", what_R))
-        what_R[_beyond(frame, "task", pl.lit(wanted.keep_per_prompt), pl.col("rank"))] = NOT_SAMPLED
+        capped = pl.when("alone").then(None).otherwise(pl.lit(wanted.keep_per_prompt))
+        what_R[_beyond(frame, "task", capped, pl.col("rank"))] = NOT_SAMPLED
     if wanted.targets:
         frame = frame.with_columns(pl.Series("what", what_R), pl.Series("again", mixed(frame["rank"].to_numpy())))
         target = pl.col("domain").replace_strict(dict(wanted.targets), default=0, return_dtype=pl.Int64)

@@ -14,7 +14,7 @@ What is not covered: paraphrases, translations, letters of another alphabet that
 letter; numbers changed in a problem of fewer than 8 words.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,7 +22,7 @@ import polars as pl
 from numpy.typing import NDArray
 
 from stages.curate.outcome import Curated, divide
-from stages.curate.words import Grams, Hashes, Places, Words, fold, grams, normalise, wholes, words
+from stages.curate.words import Grams, Hashes, Places, Words, fold, grams, normalise, words
 
 MIN_WITHIN = 5  # words of a short problem that is looked for within longer texts
 MIN_TEMPLATE = 8  # words: below that, too many different problems share a template
@@ -91,9 +91,9 @@ class HeldOut:
     states: dict[str, int]
     grams: Index
     within: dict[int, Index]  # short problems, by their number of words
-    templates: Index
     near: Index
     near_size: Places  # of each problem, how many different grams it has in `near`; 0: it is not compared
+    near_count: Places  # and how many in all
 
 
 def hold_out(frame: pl.DataFrame, *, ngram: int = 10, alike: Sequence[bool] | None = None) -> HeldOut:
@@ -117,20 +117,15 @@ def hold_out(frame: pl.DataFrame, *, ngram: int = 10, alike: Sequence[bool] | No
         states=_first(s[0] if s else "" for s in frame["states"].to_list()) if "states" in frame.columns else {},
         grams=_index(found, np.full(len(prompts), ngram > 0), ngram or 1),
         within={n: _index(found, short_T & (count_T == n), n) for n in sorted(set(count_T[short_T].tolist()))},
-        templates=_whole(template, long_T),
         near=near,
         near_size=np.bincount(near.item_M, minlength=len(prompts)),
+        near_count=np.diff(grams(template, NEAR_GRAM).begin_T1),
     )
 
 
 def _index(found: Words, chosen_T: NDArray[np.bool_], n: int) -> Index:
     kept = found.texts(chosen_T)
     return Index.of(grams(kept, n), np.flatnonzero(chosen_T))
-
-
-def _whole(found: Words, chosen_T: NDArray[np.bool_]) -> Index:
-    kept = found.texts(chosen_T)
-    return Index.of(Grams(hash_N=wholes(kept), begin_T1=np.arange(len(kept) + 1)), np.flatnonzero(chosen_T))
 
 
 def _first(keys: Iterable[str]) -> dict[str, int]:
@@ -168,17 +163,27 @@ def matches(
     found = cut or words(fold(texts))
     pairs = [(0, *_equal(map(normalise, () if cut else texts.to_list()), held_out.texts))]
     pairs += [(1, *_equal(hashes or (), held_out.states, text)) for text, hashes in enumerate(states)]
-    if held_out.ngram:
-        pairs.append((2, *held_out.grams.pairs(grams(found, held_out.ngram))[:2]))
-    pairs += [(2, *index.pairs(grams(found, n))[:2]) for n, index in held_out.within.items()]
-    if held_out.near_size.any():
-        template = found.template()
-        whole = Grams(hash_N=wholes(template), begin_T1=np.arange(len(template) + 1))
-        pairs.append((3, *held_out.templates.pairs(whole)[:2]))
-        pairs.append((4, *_near(grams(template, NEAR_GRAM), held_out)))
+    begin = 0
+    for block in found.blocks():
+        pairs += [(how, text + begin, item) for how, text, item in _alike(block, held_out)]
+        begin += len(block)
     return pl.concat(
-        pl.DataFrame({"text": text, "item": item, "how": [how] * len(text)}, schema=_MATCH) for how, text, item in pairs
+        pl.DataFrame({"text": text, "item": item, "how": [how] * len(text)}, schema=_MATCH)
+        for how, text, item in pairs
+        if how < 1 or len(text)
     ).unique()
+
+
+def _alike(found: Words, held_out: HeldOut) -> Iterator[tuple[int, Places, Places]]:
+    """(how, texts, items) of texts that hold n-grams or other large parts of a problem."""
+    if held_out.ngram:
+        yield (2, *held_out.grams.pairs(grams(found, held_out.ngram))[:2])
+    for n, index in held_out.within.items():
+        yield (2, *index.pairs(grams(found, n))[:2])
+    if held_out.near_size.any():
+        text, item, whole = _near(grams(found.template(), NEAR_GRAM), held_out)
+        yield 3, text[whole], item[whole]
+        yield 4, text[~whole], item[~whole]
 
 
 _MATCH = {"text": pl.Int64, "item": pl.Int64, "how": pl.Int8}
@@ -190,11 +195,14 @@ def _equal(keys: Iterable[str], index: dict[str, int], text: int | None = None) 
     return pairs[:, 0], pairs[:, 1]
 
 
-def _near(found: Grams, held_out: HeldOut) -> tuple[Places, Places]:
-    """Texts that have a large share of a problem's grams."""
+def _near(found: Grams, held_out: HeldOut) -> tuple[Places, Places, NDArray[np.bool_]]:
+    """Texts that have a large share of a problem's grams, and whether they have all of them and nothing else."""
     text, item, gram = held_out.near.pairs(found)
     if not len(text):
-        return text, item
+        return text, item, np.zeros(0, np.bool_)
     shared = pl.DataFrame({"text": text, "item": item, "gram": gram}).group_by("text", "item").agg(pl.n_unique("gram"))
-    enough = shared["gram"].to_numpy() >= NEAR_SHARE * held_out.near_size[shared["item"].to_numpy()]
-    return shared["text"].to_numpy()[enough], shared["item"].to_numpy()[enough]
+    text, item, count = (shared[name].to_numpy() for name in ("text", "item", "gram"))
+    size = held_out.near_size[item]
+    enough = count >= NEAR_SHARE * size
+    whole = (count == size) & (np.diff(found.begin_T1)[text] == held_out.near_count[item])
+    return text[enough], item[enough], whole[enough]

@@ -116,9 +116,12 @@ def bad_format(template: Template) -> Filter:
 
 def repetition(*, max_share: float, ngram: int = 4) -> Filter:
     """Drop responses in which more than `max_share` of the n-grams of words are repeats."""
-    return Filter(
-        reason="repetition", drops=lambda rows: pl.Series(grams(rows.words, ngram).repeated_share() > max_share)
-    )
+
+    def drops(rows: Rows) -> pl.Series:
+        shares = [grams(block, ngram).repeated_share() for block in rows.words.blocks()]
+        return pl.Series(np.concatenate(shares) > max_share)
+
+    return Filter(reason="repetition", drops=drops)
 
 
 def mixed_language(*, min_consistency: float) -> Filter:

@@ -27,11 +27,12 @@ def sketches(found: Words) -> tuple[Hashes, Sketches]:
     """Of each text the hashes of its bands (texts x BANDS), and a byte of every slot (texts x SLOTS)."""
     from rensa import RMinHash  # here, for most runs need none
 
-    grams_of = grams(found, NGRAM)
-    matrix = RMinHash.digest_matrix_from_flat_token_hashes(
-        np.ascontiguousarray(grams_of.hash_N), grams_of.begin_T1.astype(np.uint64), SLOTS, SEED
-    )
-    slots = np.array(matrix.to_rows(), np.uint64).reshape(len(found), SLOTS)
+    parts = [np.zeros((0, SLOTS), np.uint64)]
+    for block in found.blocks():
+        of = grams(block, NGRAM)
+        matrix = RMinHash.digest_matrix_from_flat_token_hashes(of.hash_N, of.begin_T1.astype(np.uint64), SLOTS, SEED)
+        parts.append(np.array(matrix.to_rows(), np.uint64).reshape(len(block), SLOTS))
+    slots = np.concatenate(parts)
     # Texts without words are like nothing: each would be like all others.
     slots[np.diff(found.begin_T1) == 0] = np.arange(SLOTS, dtype=np.uint64)
     bands = np.zeros((len(found), BANDS), np.uint64)

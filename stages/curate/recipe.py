@@ -31,7 +31,7 @@ from stages.curate.filters import (
     truncated,
 )
 from stages.curate.outcome import Curated, divide, forget, then
-from stages.curate.words import normalise
+from stages.curate.words import Hashes, fold, mixed, words
 
 GENERAL = "general"  # the domain of everything that is not reasoning
 GRADED = {
@@ -43,12 +43,12 @@ GRADED = {
 KEYS = pl.Schema(
     {
         "id_high": pl.UInt64, "id_low": pl.UInt64, "draw": pl.Int32, "tie": pl.UInt64, "rank": pl.UInt64,
-        "task": pl.UInt64, "domain": pl.String, "text_high": pl.UInt64, "text_low": pl.UInt64,
+        "task": pl.UInt64, "domain": pl.String, "text": pl.UInt64, "alone": pl.Boolean,
     }
 )  # fmt: skip
 BANDS = [f"band_{number:02}" for number in range(near.BANDS)]
 RATES = pl.Schema({"task": pl.UInt64, "draws": pl.Int32, "correct": pl.Int32})
-_PIECE = 8 << 20  # bytes of text in hand at a time
+_PIECE = 1 << 23  # bytes of text in hand at a time
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,14 +153,8 @@ def _keys(rows: Rows, recipe: Recipe) -> pl.DataFrame:
     ids = np.frombuffer(bytes.fromhex("".join(frame["r1_id"].to_list())), ">u8").reshape(-1, 2).astype(np.uint64)
     generated = frame["r1_gen"].struct.json_encode().fill_null("").to_list()
     sources = [f"{source}\n{made}" for source, made in zip(frame["source"].to_list(), generated, strict=True)]
-    texts = [
-        f"{normalise(prompt)}\n{normalise(response)}"
-        for prompt, response in frame.select("prompt", "response").iter_rows()
-    ]
     tasks = frame["task_id"].fill_null("").to_list()
-    if not recipe.unique:  # each is unlike all others
-        texts = tasks = [f"{source}\n{row_id}\n{number}" for number, (source, row_id) in enumerate(zip(sources, frame["r1_id"].to_list(), strict=True))]  # fmt: skip
-    text_hash = _hashed(texts, size=16).reshape(-1, 2)
+    texts = mixed(mixed(words(fold(frame["prompt"])).text_T) + rows.words.text_T)
     reasoning = pl.col("kind") == "reasoning"
     domain = pl.col("family").replace(dict(recipe.domains)) if recipe.domains else pl.col("family")
     return frame.select(
@@ -171,8 +165,8 @@ def _keys(rows: Rows, recipe: Recipe) -> pl.DataFrame:
         rank=pl.Series(_hashed(frame["r1_id"].to_list(), key=recipe.seed.to_bytes(16, "little", signed=True))),
         task=pl.Series(_hashed(tasks)),
         domain=pl.when(reasoning).then(domain).otherwise(pl.lit(GENERAL)),
-        text_high=pl.Series(text_hash[:, 0]),
-        text_low=pl.Series(text_hash[:, 1]),
+        text=pl.Series(texts),
+        alone=pl.lit(not recipe.unique),
     )
 
 
@@ -183,9 +177,9 @@ def _rates(frame: pl.DataFrame) -> pl.DataFrame:
     return counted.select(tasks, "draws", "correct")
 
 
-def _hashed(values: Sequence[str], *, size: int = 8, key: bytes = b"") -> np.typing.NDArray[np.uint64]:
-    """The first `size` bytes of each value's BLAKE2b-128, as whole numbers in the order of the bytes."""
+def _hashed(values: Sequence[str], *, key: bytes = b"") -> Hashes:
+    """The first half of each value's BLAKE2b-128, as whole numbers in the order of the bytes."""
     digests = b"".join(
-        blake2b(value.encode("utf-8", "replace"), key=key, digest_size=16).digest()[:size] for value in values
+        blake2b(value.encode("utf-8", "replace"), key=key, digest_size=16).digest()[:8] for value in values
     )
     return np.frombuffer(digests, ">u8").astype(np.uint64)

@@ -153,7 +153,7 @@ class Store:
         """Write a file of rows."""
         path = self.rows(name)
         part = path.with_name(f"{name}.{os.getpid()}.part")
-        frame.write_parquet(part, compression="lz4")
+        frame.write_parquet(part, compression="lz4", row_group_size=ROWS)  # a shard is read alone
         os.replace(part, path)
         return path
 

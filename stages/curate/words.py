@@ -9,7 +9,7 @@ Array suffixes: `_N` words, `_B` bytes, `_T` texts (`_T1`: texts and one more, a
 
 import unicodedata
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 
 import numpy as np
@@ -58,7 +58,7 @@ for _first, _last, _kind in (
     _KIND[_first : _last + 1] = _kind
 _KIND[list(b"+-*/^=<>")] = _OPERATOR
 _P = 0x9E3779B97F4A7C15 | 1
-_BATCH = 1 << 18  # bytes cut into words at a time: its arrays stay in the processor's caches
+_BATCH = 1 << 17  # bytes cut into words at a time: its arrays stay in the processor's caches
 
 
 def normalise(text: str) -> str:
@@ -78,10 +78,12 @@ def fold(texts: pl.Series) -> pl.Series:
     >>> fold(pl.Series([r"Janet’s $\dfrac{1}{2}\cdot x²$"])).item()
     'janets $\\frac{1}{2}* x2$'
     """
-    folded = texts.str.normalize("NFKC").str.to_lowercase()
+    other = (texts.str.len_bytes() != texts.str.len_chars()).arg_true()  # ASCII is composed as it is
+    folded = texts.scatter(other, texts.gather(other).str.normalize("NFKC")) if len(other) else texts
+    rewritten = pl.col(folded.name).str.to_lowercase()
     for pattern, replacement in _REWRITTEN:
-        folded = folded.str.replace_all(pattern, replacement)
-    return folded
+        rewritten = rewritten.str.replace_all(pattern, replacement)
+    return folded.to_frame().select(rewritten).to_series()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -91,27 +93,45 @@ class Words:
     hash_N: Hashes
     kind_N: NDArray[np.uint8]
     begin_T1: Places  # where each text's words begin; the last is their number
+    text_T: Hashes  # of each text as it was folded: all its characters, with one blank for any
 
     def __len__(self) -> int:
         return len(self.begin_T1) - 1
 
+    def blocks(self, *, size: int = 1 << 17) -> Iterator["Words"]:
+        """The texts in order, about `size` words at a time: what is computed of them stays in the processor's caches."""
+        last_T = self.begin_T1[:-1] // size
+        borders = np.flatnonzero(np.diff(last_T)) + 1
+        for begin, end in zip([0, *borders.tolist()], [*borders.tolist(), len(self)], strict=True):
+            first, last = self.begin_T1[begin], self.begin_T1[end]
+            yield Words(
+                hash_N=self.hash_N[first:last],
+                kind_N=self.kind_N[first:last],
+                begin_T1=self.begin_T1[begin : end + 1] - first,
+                text_T=self.text_T[begin:end],
+            )
+
     def chosen(self, keep_N: NDArray[np.bool_]) -> "Words":
         """Some of the words."""
         counted = np.concatenate([[0], np.cumsum(keep_N)])
-        return Words(hash_N=self.hash_N[keep_N], kind_N=self.kind_N[keep_N], begin_T1=counted[self.begin_T1])
+        return replace(self, hash_N=self.hash_N[keep_N], kind_N=self.kind_N[keep_N], begin_T1=counted[self.begin_T1])
 
     def texts(self, keep_T: NDArray[np.bool_]) -> "Words":
         """The words of some of the texts."""
         count_T = np.diff(self.begin_T1)
         kept = self.chosen(np.repeat(keep_T, count_T))
-        return Words(hash_N=kept.hash_N, kind_N=kept.kind_N, begin_T1=np.concatenate([[0], np.cumsum(count_T[keep_T])]))
+        begin = np.concatenate([[0], np.cumsum(count_T[keep_T])])
+        return replace(kept, begin_T1=begin, text_T=self.text_T[keep_T])
 
     def template(self) -> "Words":
         """A text's words without operators and LaTeX commands, every number (in digits or words) replaced by one mark:
         what stays when a problem's numbers and its typesetting are changed."""
-        number_N = (self.kind_N == _DIGIT) | np.isin(self.hash_N, _numerals())
-        words = Words(hash_N=np.where(number_N, np.uint64(1), self.hash_N), kind_N=self.kind_N, begin_T1=self.begin_T1)
-        return words.chosen((self.kind_N != _OPERATOR) & (self.kind_N != _COMMAND))
+        seen, numerals = _numerals()
+        maybe = np.flatnonzero(seen[self.hash_N >> np.uint64(48)])
+        number_N = self.kind_N == _DIGIT
+        number_N[maybe] |= np.isin(self.hash_N[maybe], numerals)
+        masked = replace(self, hash_N=np.where(number_N, np.uint64(1), self.hash_N))
+        return masked.chosen((self.kind_N != _OPERATOR) & (self.kind_N != _COMMAND))
 
     def has_number(self) -> NDArray[np.bool_]:
         """Of each text, whether a number in digits is among its words."""
@@ -132,12 +152,17 @@ def words(folded: pl.Series) -> Words:
         hash_N=np.concatenate([part.hash_N for part in parts] or [np.zeros(0, np.uint64)]),
         kind_N=np.concatenate([part.kind_N for part in parts] or [np.zeros(0, np.uint8)]),
         begin_T1=np.concatenate([*(p.begin_T1[:-1] + b for p, b in zip(parts, begins, strict=False)), begins[-1:]]),
+        text_T=np.concatenate([part.text_T for part in parts] or [np.zeros(0, np.uint64)]),
     )
 
 
 @cache
-def _numerals() -> Hashes:
-    return words(pl.Series([_NUMERALS])).hash_N
+def _numerals() -> tuple[NDArray[np.bool_], Hashes]:
+    """The numerals' hashes, and whether any of them begins with 16 bits: most words are none."""
+    found = words(pl.Series([_NUMERALS])).hash_N
+    seen = np.zeros(1 << 16, np.bool_)
+    seen[found >> np.uint64(48)] = True
+    return seen, found
 
 
 def batches(texts: pl.Series, *, size: int = _BATCH) -> Iterator[Sequence[str]]:
@@ -153,6 +178,7 @@ def _cut(texts: Sequence[str]) -> Words:
     encoded = [text.encode("utf-8", "replace") for text in texts]
     buffer_B = np.frombuffer(b" ".join(encoded) + b" ", np.uint8)
     start_T = np.cumsum([0, *(len(text) + 1 for text in encoded)])[:-1]
+    text_T = _text_hashes(buffer_B, start_T)
     kind_B = _kinds(buffer_B)
     joined = _joins(buffer_B, kind_B)
     before = np.concatenate([[0], kind_B[:-1]])
@@ -172,7 +198,18 @@ def _cut(texts: Sequence[str]) -> Words:
         hash_N=_hashes(buffer_B, begin_N, end_N),
         kind_N=np.where(command_N, np.uint8(_COMMAND), kind_B[begin_N]),
         begin_T1=np.concatenate([np.searchsorted(begin_N, start_T), [len(begin_N)]]),
+        text_T=text_T,
     )
+
+
+def _text_hashes(buffer_B: NDArray[np.uint8], start_T: Places) -> Hashes:
+    """A hash of each text that differs where any two characters do, but not by how many blanks stand together."""
+    blank_B = buffer_B <= 0x20
+    kept = np.flatnonzero(~(blank_B & np.concatenate([[True], blank_B[:-1]])))
+    begin_T = np.searchsorted(kept, start_T)
+    # The blank behind a text belongs to it, unless one stands before it already.
+    end_T = np.concatenate([begin_T[1:], [len(kept)]])
+    return _hashes(np.where(blank_B[kept], 0x20, buffer_B[kept]).astype(np.uint8), begin_T, end_T)
 
 
 def _kinds(buffer_B: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -208,12 +245,14 @@ def _joins(buffer_B: NDArray[np.uint8], kind_B: NDArray[np.uint8]) -> NDArray[np
 
 def _hashes(buffer_B: NDArray[np.uint8], begin_N: Places, end_N: Places) -> Hashes:
     """A polynomial over each word's bytes, mixed. Sums and products are modulo 2^64."""
-    power, inverse = _powers(len(buffer_B))
+    power, inverse = _powers(len(buffer_B) + 1)
     total = np.zeros(len(buffer_B) + 1, np.uint64)
-    np.cumsum((buffer_B.astype(np.uint64) + np.uint64(1)) * power, out=total[1:])
+    np.multiply(_VALUE[buffer_B], power[1:], out=total[1:])
+    np.cumsum(total, out=total)
     return mixed((total[end_N] - total[begin_N]) * inverse[begin_N] + (end_N - begin_N).astype(np.uint64))
 
 
+_VALUE = np.arange(1, 257, dtype=np.uint64)  # of a byte
 _POWERS: list[Hashes] = []
 
 
@@ -230,10 +269,13 @@ def _powers(count: int) -> tuple[Hashes, Hashes]:
 
 def mixed(values: Hashes) -> Hashes:
     """Spread values over all 64 bits (the finaliser of splitmix64, Steele et al. 2014)."""
-    z: Hashes = values ^ (values >> np.uint64(30))
-    z = z * np.uint64(0xBF58476D1CE4E5B9)
-    z = (z ^ (z >> np.uint64(27))) * np.uint64(0x94D049BB133111EB)
-    return z ^ (z >> np.uint64(31))
+    z: Hashes = values >> np.uint64(30)
+    z ^= values
+    z *= np.uint64(0xBF58476D1CE4E5B9)
+    z ^= z >> np.uint64(27)
+    z *= np.uint64(0x94D049BB133111EB)
+    z ^= z >> np.uint64(31)
+    return z
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -259,10 +301,7 @@ class Grams:
 def grams(found: Words, n: int) -> Grams:
     """All n-grams of texts: polynomials over the words' hashes, modulo 2^64."""
     count_T = np.diff(found.begin_T1)
-    total_N = np.zeros(len(found.hash_N), np.uint64)
-    for k in range(n):
-        total_N *= np.uint64(_P)
-        total_N[: max(0, len(total_N) - k)] += found.hash_N[k:]
+    total_N = _polynomials(found.hash_N, n)
     whole_T = (count_T < n) & (count_T > 0)
     grams_T = np.where(whole_T, 1, np.maximum(0, count_T - n + 1))
     total_N[found.begin_T1[:-1][whole_T]] = wholes(found)[whole_T]
@@ -272,6 +311,19 @@ def grams(found: Words, n: int) -> Grams:
     edges[found.begin_T1[:-1][count_T > 0]] += 1
     keep_N = np.cumsum(edges[:-1], dtype=np.int8) > 0
     return Grams(hash_N=mixed(total_N[keep_N] + np.uint64(n)), begin_T1=np.concatenate([[0], np.cumsum(grams_T)]))
+
+
+def _polynomials(hash_N: Hashes, n: int) -> Hashes:
+    """Of each word and the n - 1 after it; the last n - 1 are of fewer, and of no use. Twice the length in one step."""
+    if n == 1:
+        return hash_N.copy()
+    half = _polynomials(hash_N, n // 2)
+    total_N = half * np.uint64(pow(_P, n // 2, 1 << 64))
+    total_N[: max(0, len(half) - n // 2)] += half[n // 2 :]
+    if n % 2:
+        total_N *= np.uint64(_P)
+        total_N[: max(0, len(hash_N) - n + 1)] += hash_N[n - 1 :]
+    return total_N
 
 
 def wholes(found: Words) -> Hashes:
