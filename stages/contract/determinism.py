@@ -13,8 +13,8 @@ from stages.contract.params import Params
 
 # Those that compute or write what is kept. tests/contract/test_determinism.py compares them with what stages import.
 LIBRARIES = (
-    "deepspeed", "jinja2", "markupsafe", "matplotlib", "mpmath", "peft", "polars", "safetensors", "sympy", "tokenizers",
-    "torch", "transformers",
+    "deepspeed", "jinja2", "markupsafe", "matplotlib", "mpmath", "numpy", "peft", "polars", "rensa", "safetensors", "sympy",
+    "tokenizers", "torch", "transformers",
 )  # fmt: skip
 TRAINERS_OWN = ("deepspeed", "transformers")  # loaded where several processes may train
 GRADING = ("zero", "cold_start", "grpo", "rejection", "align", "student_zero", "evaluate")
@@ -51,11 +51,17 @@ def determinism(stage: str, params: Params, libraries: Mapping[str, str]) -> Det
     grades = stage in GRADING
     outside = grades and params.rollout is not None and params.rollout.engine != "embedded"
     together = params.trainer.engine == "deepspeed"
-    trainers = {name: importlib.metadata.version(name) for name in TRAINERS_OWN} if together else {}
-    graders = {name: importlib.metadata.version(name) for name in GRADERS_OWN} if grades else {}
+    near = ["rensa"] if _sketches(stage, params) else []
+    later = [*(GRADERS_OWN if grades else ()), *near, *(TRAINERS_OWN if together else ())]
     return Determinism(
         threads=params.threads,
-        libraries={**libraries, **graders, **trainers},
+        libraries={**libraries, **{name: importlib.metadata.version(name) for name in later}},
         depends_on=[*([PROCESSOR] if "torch" in libraries else []), *([COMPILER] if grades else [])],
         open=[*([TIME_LIMITS] if grades else []), *([ENGINE] if outside else []), *([PROCESSES] if together else [])],
     )
+
+
+def _sketches(stage: str, params: Params) -> bool:
+    """Whether a stage looks for near-duplicates."""
+    curation = {"cold_start": params.cold_start, "rejection": params.rejection}.get(stage)
+    return curation is not None and curation.near_duplicates > 0

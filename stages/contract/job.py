@@ -40,7 +40,8 @@ class Paths:
 
     Where several processes share the work (`ranks`), all but the first write into folders that are thrown away. Without an
     `attempt` nothing is committed on the way. `replay`: a training ends after so many steps, for its weights
-    to be compared; 0: it doesn't.
+    to be compared; 0: it doesn't. `store` is a folder for results that later runs of the stage may use again, whatever
+    their params; None: nothing is kept.
     """
 
     data: Path
@@ -51,14 +52,15 @@ class Paths:
     attempt: Attempt | None = None
     replay: int = 0
     ranks: Ranks = ALONE
+    store: Path | None = None
 
     def write_metrics(self, metrics: Mapping[str, float | int | str | None]) -> None:
         """Write the stage's headline metrics, rounded to six digits; NaN and None are left out."""
         kept = {k: _rounded(v) for k, v in metrics.items() if v is not None and v == v}
         self.metrics.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
 
-    def write_curve(self, name: str, rows: Sequence[Mapping[str, float]]) -> None:
-        """Write a training curve as TSV, one row a step."""
+    def write_curve(self, name: str, rows: Sequence[Mapping[str, float | int | str]]) -> None:
+        """Write a training curve (or another plot's numbers) as TSV, one row a step."""
         self.plots.mkdir(parents=True, exist_ok=True)
         columns = list(dict.fromkeys(key for row in rows for key in row))
         lines = ["\t".join(columns)]
@@ -208,6 +210,7 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
         attempt=attempt,
         replay=job.get("replay", 0),
         ranks=ranks,
+        store=work.parents[2] / "store" / work.parent.name if "deps" in job else None,
     )
     paths.out.mkdir(parents=True, exist_ok=True)
     report = EventLog(own / "events.jsonl")
