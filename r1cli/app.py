@@ -15,6 +15,7 @@ import typer
 
 from r1cli import release, upkeep
 from r1cli.arguments import Target, profile_names, stage_names
+from r1cli.data import commands as data_commands
 from r1cli.dispatch import commands as job_commands
 from r1cli.lineage import commands as lineage_commands
 from r1cli.project import Project, find_project
@@ -37,10 +38,9 @@ profile_app = typer.Typer(
     no_args_is_help=True, help="Whole params.yaml files for different machines.", rich_markup_mode=None
 )
 reward_app = typer.Typer(no_args_is_help=True, help="Check rewards before any GPU hour.", rich_markup_mode=None)
-data_app = typer.Typer(no_args_is_help=True, help="Bring your own problems.", rich_markup_mode=None)
 app.add_typer(profile_app, name="profile")
 app.add_typer(reward_app, name="reward")
-app.add_typer(data_app, name="data")
+app.add_typer(data_commands.app, name="data")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -366,59 +366,6 @@ def reward_check(
         console.table(["what", "found"], rows, numeric=True)
 
     reward.check(_project(), on=on, data=data, problems=problems, executor=LocalExecutor(), show=show)
-
-
-@data_app.command("import")
-def data_import(
-    source: Annotated[
-        str, typer.Argument(metavar="FILE_OR_HUB_ID", help="JSONL, JSON or Parquet, a folder of them, or OWNER/NAME.")
-    ],
-    name: Annotated[str, typer.Option("--name", help="The import's name, and its problems' family.")],
-    revision: Annotated[str, typer.Option("--revision", help="The Hub commit (needed for Hub ids).")] = "",
-    split: Annotated[str, typer.Option("--split", help="Only files of this split.")] = "",
-    role: Annotated[str, typer.Option("--role", help="train, validation or test.")] = "train",
-    license: Annotated[str, typer.Option("--license", help="The licence to record in each row.")] = "",
-) -> None:
-    """Turn your problems into rows of the task pool, and name them in params.yaml."""
-    from r1cli import console, params_file
-    from r1cli.dispatch.local import LocalExecutor
-    from r1cli.execute import run_tool
-
-    project = _project()
-    values = params_file.read_params(project.params)
-    prompts = values.get("prompts")
-    names = prompts.get("imports") if isinstance(prompts, dict) else None
-    if not isinstance(names, list):
-        raise UserError("params.yaml lacks prompts.imports", hint="r1 profile show")
-    local = Path(source).expanduser()
-    arguments = {
-        "source": str(local.resolve()) if local.exists() else source,
-        "name": name,
-        "revision": revision,
-        "split": split,
-        "role": role,
-        "license": license,
-    }
-    target = project.data / "imports" / name
-    found: dict[str, float] = {}
-    run_tool(
-        project,
-        "import_data",
-        arguments,
-        executor=LocalExecutor(),
-        target=target,
-        online=not local.exists(),
-        show=found.update,
-    )
-    joined = names if name in names else [*names, name]
-    text = params_file.edit(
-        project.params.read_text(), [(("prompts", "imports"), joined), (("prompts", "import_roles", name), role)]
-    )
-    replace_file(project.params, text)
-    console.table(
-        ["what", "rows"], [[key.replace("_", " "), f"{value:g}"] for key, value in found.items()], numeric=True
-    )
-    console.say(f"{project.shown(target)} joins the task pool for {role}: r1 run prompts")
 
 
 # Last, so that `r1 --help` begins with what a newcomer needs.

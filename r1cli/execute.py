@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import signal
 import socket
@@ -121,8 +122,9 @@ def prepare(project: Project, name: str) -> Ready:
         job,
         cwd=project.root,
         env=environment(params, stage.item),
-        resources=places.settings(project).of(name),
-        distributed=stage.distributed,
+        resources=places.resources(project, stage),
+        distributed=stage.distributed and params.trainer.engine == "deepspeed",
+        workers=stage.workers,
         # All else is git's, but for imports, which a stage that asks for a GPU doesn't read.
         reads=tuple(path for path in stage.deps if path.startswith("data/") and path != "data/imports"),
     )
@@ -208,6 +210,7 @@ def job_spec(
     inherited: tuple[int, ...] = (),
     resources: Resources | None = None,
     distributed: bool = False,
+    workers: bool = False,
     reads: tuple[str, ...] = (),
 ) -> JobSpec:
     """What an executor is given to run a job of stages/contract/job.py in its work folder."""
@@ -216,9 +219,11 @@ def job_spec(
         argv=(sys.executable, "-m", f"stages.{job['stage']}", str(work)),
         cwd=cwd,
         work=work,
-        env=env,
+        # torchrun's patience with what it has told to stop
+        env={**env, "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(math.ceil(_grace_s(job)))},
         resources=resources or Resources(),
         distributed=distributed,
+        workers=workers,
         reads=reads,
         grace_s=_grace_s(job),
         inherited=inherited,

@@ -1,6 +1,8 @@
-"""From one command to the processes of a job: torchrun on every node, where a stage is one process a GPU."""
+"""From one command to the processes of a job: torchrun, or workers, on every node, where a stage is one process a GPU."""
 
 from r1cli.dispatch.job import JobSpec
+
+_WORKERS = "r1cli.dispatch.workers"  # it imports from the local executor, which imports this
 
 
 def on_each_node(spec: JobSpec, *, rendezvous: str = "", run: str = "", is_host: str = "") -> tuple[str, ...]:
@@ -19,6 +21,9 @@ def on_each_node(spec: JobSpec, *, rendezvous: str = "", run: str = "", is_host:
     if spec.resources.nodes * spec.processes_per_node == 1:
         return spec.argv
     python, *program = spec.argv
+    if spec.workers:
+        first = ("--first", is_host) if is_host else ()
+        return (python, "-m", _WORKERS, str(spec.processes_per_node), *first, "--", *spec.argv)
     where = (
         ("--standalone",)
         if spec.resources.nodes == 1

@@ -7,6 +7,7 @@ from typing import cast
 
 from r1cli.dispatch import settings as settings_file
 from r1cli.dispatch.executor import Executor
+from r1cli.dispatch.job import Resources
 from r1cli.dispatch.local import LocalExecutor
 from r1cli.dispatch.ray import Ray, RayExecutor
 from r1cli.dispatch.settings import Settings
@@ -14,6 +15,7 @@ from r1cli.dispatch.sky import Sky, SkyExecutor
 from r1cli.dispatch.slurm import Slurm, SlurmExecutor
 from r1cli.pipeline import Stage
 from r1cli.project import Project
+from stages.contract.errors import UserError
 
 GROUP = "r1.executors"
 ON = "R1_ON"  # in the environment of a stage: the `--on` of the `r1 run` above it
@@ -47,6 +49,21 @@ def chosen(project: Project, stage: Stage, on: str = "") -> Executor:
     found = settings(project)
     executor = open_executor(on or os.environ.get(ON) or found.executor, found)
     return executor if stage.gpus else LocalExecutor()
+
+
+def resources(project: Project, stage: Stage) -> Resources:
+    """What a stage is given, wherever it runs. One that asks for no GPU takes what this machine has.
+
+    Raises:
+        UserError: r1.toml is wrong, or gives several nodes to a stage that is one process.
+    """
+    given = settings(project).of(stage.name) if stage.gpus else Resources()
+    if given.nodes > 1 and not (stage.distributed or stage.workers):
+        raise UserError(
+            f"{stage.name} is one process, and {settings_file.NAME} gives it {given.nodes} nodes",
+            hint=f"{settings_file.NAME}: nodes = 1, in [stages.{stage.name.partition('@')[0]}] if others need more",
+        )
+    return given
 
 
 def open_executor(name: str, found: Settings) -> Executor:

@@ -4,19 +4,46 @@ Shapes: B sequences, T completion positions (right-padded).
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from typing import TypeVar
+from typing import Protocol, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from stages.contract.team import ALONE, Team
 from stages.model import shared_prompts
-from stages.model.batches import pad
+from stages.model.batches import by_budget, pad
 from stages.model.decoder import Decoder
 from stages.model.gradients import accumulate
+from stages.model.optimiser import AdamW, Hyper, Live, Optimisation
 
 P = TypeVar("P")
 R = TypeVar("R")
+
+
+class Policy(Protocol):
+    """A language model in training. `accumulate` and `measure` spread their parts over what there is to compute with."""
+
+    def optimisation(self, settings: Hyper) -> Optimisation:
+        """What turns the gradients that `accumulate` leaves into updates. To be asked for once, before anything else."""
+
+    def logps(
+        self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], *, temperature: float
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Log-probabilities of the completions' tokens at `temperature`, the entropies there, and the mask, [B,T] each."""
+
+    def micro_batches(self, lengths: Sequence[int], budget: int) -> list[list[int]]:
+        """Sequences of these lengths, cut into batches of at most `budget` positions (at least one sequence each)."""
+
+    def accumulate(self, parts: Sequence[P], loss_of: Callable[[P], tuple[Tensor, R]]) -> list[R]:
+        """Leave the gradient of the sum of the parts' losses for the update; the parts' other results in their order."""
+
+    def measure(self, parts: Sequence[P], figure_of: Callable[[P], R]) -> list[R]:
+        """What `figure_of` finds for each part, in their order, without gradients."""
+
+    def frozen_copy(self) -> "Policy":
+        """A copy that is never trained: the KL term's reference."""
+
+    def weights(self) -> Live: ...
 
 
 class DecoderPolicy:
@@ -29,6 +56,15 @@ class DecoderPolicy:
 
     def parameters(self) -> Iterator[nn.Parameter]:
         return self.decoder.parameters()
+
+    def weights(self) -> Live:
+        return list(self.decoder.parameters())
+
+    def optimisation(self, settings: Hyper) -> Optimisation:
+        return AdamW(self.decoder.parameters(), settings)
+
+    def micro_batches(self, lengths: Sequence[int], budget: int) -> list[list[int]]:
+        return by_budget(lengths, budget)
 
     def logps(
         self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], *, temperature: float

@@ -228,10 +228,20 @@ def test_a_skypilot_task_computes_what_a_run_here_would(place: Place, tmp_path: 
     assert place.files("data/zero") == twin.files("data/zero")
 
 
-def test_a_local_run_refuses_several_nodes(place: Place, r1: Run) -> None:
+def test_several_nodes_are_for_stages_of_several_processes(place: Place) -> None:
     (place.root / "r1.toml").write_text("nodes = 2\n")
-    code, _, err = r1("run", "prompts")
-    assert code == 1 and not (place.root / "data" / "prompts").exists()
+    text = (place.root / "dvc.yaml").read_text()
+    for meta, said in (
+        ("gpus: 1", "error: prompts is one process, and r1.toml gives it 2 nodes"),
+        ("gpus: 1, workers: true", "error: prompts asks for 2 nodes, and this is one machine"),
+    ):
+        with_meta = text.replace("params: [seed]\n", f"params: [seed]\n    meta: {{{meta}}}\n", 1)
+        (place.root / "dvc.yaml").write_text(with_meta)
+        done = place.r1("run", "prompts")
+        assert done.returncode == 1 and said in done.stderr and "hint: r1.toml: nodes = 1" in done.stderr
+        assert not (place.root / "data" / "prompts").exists()
+    (place.root / "dvc.yaml").write_text(text)
+    assert place.r1("run", "prompts").returncode == 0  # asks for no GPU
 
 
 def test_the_words_of_the_node_that_failed_first() -> None:

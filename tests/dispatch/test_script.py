@@ -38,8 +38,10 @@ FULL = Slurm(
     sbatch=("--constraint=h100",),
     requeues=3,
 )
+WORKERS = dataclasses.replace(ONE, resources=Resources(nodes=2, gpus_per_node=8), workers=True)
 CASES = {
     "one-gpu": (ONE, Slurm()),
+    "workers": (WORKERS, Slurm()),
     "no-requeue": (ONE, Slurm(requeues=0)),
     "four-nodes": (MANY, Slurm(partition="gpu")),
     "container": (MANY, FULL),
@@ -51,6 +53,7 @@ CASES = {
 
 RAY_CASES = {
     "one-gpu": (ONE, Ray()),
+    "workers": (WORKERS, Ray()),
     "four-nodes": (
         dataclasses.replace(MANY, resources=dataclasses.replace(MANY.resources, time_limit="")),
         Ray(python="/opt/r1/bin/python", setup=("export NCCL_DEBUG=WARN",), resources=("accelerator_type:H100=0.001",)),
