@@ -4,13 +4,13 @@ BIN := .venv/bin
 FUZZ ?= 10000# examples of each kind
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-trl test-standards test-hub test-slurm test-ray test-sky slow fuzz chaos check bench code-lock
+.PHONY: demo test test-trl test-standards test-hub test-deepspeed test-slurm test-ray test-sky slow fuzz chaos check bench code-lock
 
 demo: .venv/core
 	$(BIN)/r1 demo
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu and not slurm and not vllm and not ray and not sky and not trl and not standards and not hub"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu and not slurm and not vllm and not ray and not sky and not trl and not standards and not hub and not deepspeed"
 
 # TRL pins packages of its own, so it has an environment of its own.
 test-trl: .venv-trl/done
@@ -25,6 +25,10 @@ test-standards: .venv-standards/done
 test-hub: .venv-hub/done
 	.venv-hub/bin/python -c "import datasets, mlcroissant, duckdb, pandas"
 	.venv-hub/bin/python -m pytest -m hub tests/data
+
+# Trainings over two and three processes on this machine's CPUs. DeepSpeed brings much: an environment of its own.
+test-deepspeed: .venv-deepspeed/done
+	.venv-deepspeed/bin/python -m pytest -m deepspeed tests/deepspeed
 
 # On a Slurm of two nodes that the tests start themselves. Its Debian packages are installed first, where that can be done
 # without a question; where not, the tests are skipped and say so (CONTRIBUTING.md).
@@ -53,7 +57,7 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: .venv/dev
+bench: .venv/dev .venv-trl/done
 	for script in bench/*.py; do $(BIN)/python "$$script" || exit 1; done
 
 code-lock: .venv/core
@@ -62,6 +66,11 @@ code-lock: .venv/core
 .venv-trl/done: pyproject.toml constraints.txt
 	test -x .venv-trl/bin/python || $(PYTHON) -m venv .venv-trl
 	.venv-trl/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[trl]"
+	touch $@
+
+.venv-deepspeed/done: pyproject.toml constraints.txt
+	test -x .venv-deepspeed/bin/python || $(PYTHON) -m venv .venv-deepspeed
+	.venv-deepspeed/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[deepspeed]"
 	touch $@
 
 .venv-standards/done: pyproject.toml constraints.txt

@@ -2,6 +2,7 @@
 
 import hashlib
 import json
+import math
 import os
 import signal
 import socket
@@ -122,7 +123,7 @@ def prepare(project: Project, name: str) -> Ready:
         cwd=project.root,
         env=environment(params, stage.item),
         resources=places.resources(project, stage),
-        distributed=stage.distributed,
+        distributed=stage.distributed and params.trainer.engine == "deepspeed",
         workers=stage.workers,
         # All else is git's, but for imports, which a stage that asks for a GPU doesn't read.
         reads=tuple(path for path in stage.deps if path.startswith("data/") and path != "data/imports"),
@@ -218,7 +219,8 @@ def job_spec(
         argv=(sys.executable, "-m", f"stages.{job['stage']}", str(work)),
         cwd=cwd,
         work=work,
-        env=env,
+        # torchrun's patience with what it has told to stop
+        env={**env, "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(math.ceil(_grace_s(job)))},
         resources=resources or Resources(),
         distributed=distributed,
         workers=workers,

@@ -24,7 +24,7 @@ from stages.tasks.problems import states_in
 
 def fitting(model: Model, tasks: Sequence[Task], *, max_new_tokens: int, report: Reporter) -> list[Task]:
     """The tasks whose prompt and answer fit into the model's positions; the user is told how many don't."""
-    room = model.policy.decoder.config.max_position_embeddings - max_new_tokens
+    room = model.positions - max_new_tokens
     fit = [task for task in tasks if len(model.codec.prompt(task.prompt)) <= room]
     if len(fit) < len(tasks):
         report.note(f"{len(tasks) - len(fit)} of {len(tasks)} prompts are longer than {room} tokens and are left out")
@@ -78,6 +78,7 @@ def sample_tasks(
     report.phase(name, total=len(tasks))
     samples = Samples(paths, name, report)
     ids = {begin: [task.id for task in tasks[begin : begin + chunk]] for begin in range(0, len(tasks), chunk)}
+    processes = model.processes
 
     def sample(begin: int) -> list[list[Completion]]:
         with phases("generate"):
@@ -91,10 +92,10 @@ def sample_tasks(
             )
 
     samples.share(ids, sample)
-    kept = samples.found(ids, draws=draws)
+    kept = processes.first(samples.found(ids, draws=draws) if processes.leads else {})
     sampled: list[tuple[Task, int, Completion, str]] = []
     pending: list[Pending] = []
-    graders = Graders(processes_for(tasks), template=model.codec.template)
+    graders = Graders(processes_for(tasks) if processes.leads else 0, template=model.codec.template)
     for begin in ids:
         part = tasks[begin : begin + chunk]
         if begin not in kept:
@@ -106,11 +107,12 @@ def sample_tasks(
             for task, group in zip(part, kept.pop(begin), strict=True)
             for number, completion in enumerate(group)
         ]
-        pending.append(graders.submit([n[0] for n in new], [n[3] for n in new], [n[2].finished for n in new]))
+        if processes.leads:
+            pending.append(graders.submit([n[0] for n in new], [n[3] for n in new], [n[2].finished for n in new]))
         sampled += new
         report.step(begin + len(part), {"tokens": sum(len(s[2].tokens) for s in sampled)})
     with phases("reward"):
-        grades = [grade for one in pending for grade in one.result()]
+        grades = processes.first([grade for one in pending for grade in one.result()])
     graders.close()
     return [
         Draw(task=task, number=number, completion=completion, text=text, grade=graded)
