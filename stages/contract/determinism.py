@@ -12,7 +12,10 @@ from dataclasses import dataclass
 from stages.contract.params import Params
 
 # Those that compute or write what is kept. tests/contract/test_determinism.py compares them with what stages import.
-LIBRARIES = ("jinja2", "markupsafe", "matplotlib", "mpmath", "polars", "safetensors", "sympy", "tokenizers", "torch")
+LIBRARIES = (
+    "jinja2", "markupsafe", "matplotlib", "mpmath", "numpy", "polars", "rensa", "safetensors", "sympy", "tokenizers",
+    "torch",
+)  # fmt: skip
 GRADING = ("zero", "cold_start", "grpo", "rejection", "align", "student_zero", "evaluate")
 GRADERS_OWN = ("mpmath", "sympy")  # loaded by the processes that grade
 PROCESSOR = "the kind of processor: torch chooses its kernels, and so the order of sums, by it"
@@ -45,10 +48,16 @@ def determinism(stage: str, params: Params, libraries: Mapping[str, str]) -> Det
     """The statement for a stage's artifact, from its params and the libraries that it was run with."""
     grades = stage in GRADING
     outside = grades and params.rollout is not None and params.rollout.engine != "embedded"
-    graders = {name: importlib.metadata.version(name) for name in GRADERS_OWN} if grades else {}
+    later = [*(GRADERS_OWN if grades else ()), *(["rensa"] if _sketches(stage, params) else [])]
     return Determinism(
         threads=params.threads,
-        libraries={**libraries, **graders},
+        libraries={**libraries, **{name: importlib.metadata.version(name) for name in later}},
         depends_on=[*([PROCESSOR] if "torch" in libraries else []), *([COMPILER] if grades else [])],
         open=[*([TIME_LIMITS] if grades else []), *([ENGINE] if outside else [])],
     )
+
+
+def _sketches(stage: str, params: Params) -> bool:
+    """Whether a stage looks for near-duplicates."""
+    curation = {"cold_start": params.cold_start, "rejection": params.rejection}.get(stage)
+    return curation is not None and curation.near_duplicates > 0

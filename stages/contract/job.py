@@ -38,7 +38,8 @@ class Paths:
     """Where a stage reads and writes. `item` is the matrix item (`small` of `distill@small`), or empty.
 
     Without an `attempt` nothing is committed on the way. `replay`: a training ends after so many steps, for its weights
-    to be compared; 0: it doesn't.
+    to be compared; 0: it doesn't. `store` is a folder for results that later runs of the stage may use again, whatever
+    their params; None: nothing is kept.
     """
 
     data: Path
@@ -48,14 +49,15 @@ class Paths:
     item: str = ""
     attempt: Attempt | None = None
     replay: int = 0
+    store: Path | None = None
 
     def write_metrics(self, metrics: Mapping[str, float | int | str | None]) -> None:
         """Write the stage's headline metrics, rounded to six digits; NaN and None are left out."""
         kept = {k: _rounded(v) for k, v in metrics.items() if v is not None and v == v}
         self.metrics.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
 
-    def write_curve(self, name: str, rows: Sequence[Mapping[str, float]]) -> None:
-        """Write a training curve as TSV, one row a step."""
+    def write_curve(self, name: str, rows: Sequence[Mapping[str, float | int | str]]) -> None:
+        """Write a training curve (or another plot's numbers) as TSV, one row a step."""
         self.plots.mkdir(parents=True, exist_ok=True)
         columns = list(dict.fromkeys(key for row in rows for key in row))
         lines = ["\t".join(columns)]
@@ -185,6 +187,7 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
         item=job.get("item", ""),
         attempt=attempt,
         replay=job.get("replay", 0),
+        store=work.parents[2] / "store" / work.parent.name if "deps" in job else None,
     )
     paths.out.mkdir(parents=True, exist_ok=True)
     report = EventLog(work / "events.jsonl")
