@@ -42,5 +42,9 @@ COLUMNS = {
     "model": "the model that answered",
     "correct": "whether the answer is right",
     "truncated": "whether the response was cut off",
+    "how": "how a held-out problem was found in training data: its text, a near-duplicate, its template, ...",
+    "counts": "whether it counts as contamination",
+    "table": "the table that holds it, below data/",
+    "row_id": "the first row there that holds it",
     "refused": "whether the response is a refusal",
 }

@@ -1,7 +1,9 @@
 """`r1 data import`: the tool runs in a process of its own; what it wrote is published, and joins params.yaml."""
 
 from collections.abc import Callable, Mapping
+from dataclasses import fields, is_dataclass
 from pathlib import Path
+from typing import get_args, get_type_hints
 
 from r1cli import params_file
 from r1cli.dispatch.executor import Executor
@@ -9,6 +11,7 @@ from r1cli.execute import run_tool
 from r1cli.project import Project
 from stages.contract.errors import UserError
 from stages.contract.files import replace_file
+from stages.contract.params import Params
 
 
 def bring_in(
@@ -44,7 +47,8 @@ def bring_in(
         said.append(f"{project.shown(target)} joins the task pool for {role}: r1 run prompts")
     if found.get("traces"):
         said.append(f"{found['traces']:,.0f} traces: r1 data show {name}/traces")
-    if found.get("traces") and role == "train" and (mixed := _names(values, "rejection")) is not None:
+    mixed = _names(values, "rejection") or ([] if _takes_imports("rejection") else None)
+    if found.get("traces") and role == "train" and mixed is not None:
         edits.append((("rejection", "imports"), _with(mixed, name)))
         said.append("they join the rejection rows: r1 run rejection")
     replace_file(project.params, params_file.edit(project.params.read_text(), edits))
@@ -56,6 +60,12 @@ def _names(values: Mapping[str, object], section: str) -> list[object] | None:
     found = values.get(section)
     names = found.get("imports") if isinstance(found, dict) else None
     return names if isinstance(names, list) else None
+
+
+def _takes_imports(section: str) -> bool:
+    """Whether a section of params may name imports, also where it names none yet."""
+    kinds = get_type_hints(Params)[section]
+    return any(is_dataclass(kind) and "imports" in {f.name for f in fields(kind)} for kind in (kinds, *get_args(kinds)))
 
 
 def _with(names: list[object], name: str) -> list[object]:

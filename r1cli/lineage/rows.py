@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from r1cli import conditions
 from r1cli.conditions import first_line
+from r1cli.lineage import imports
 from r1cli.lineage.snapshot import Artifact, Snapshot
 from stages.contract.errors import UserError
 
@@ -143,6 +144,13 @@ def ancestors(found: Snapshot, place: Place) -> list[tuple[Place, dict[str, obje
             if str(parent) in seen:
                 continue
             seen.add(str(parent))
+            if (imported := imports.trace(found, str(parent))) is not None:
+                file, number, columns = imported
+                folder, _, table = file.rpartition("/")
+                listed.append(
+                    (Place(id=str(parent), artifact=folder.removeprefix("data/"), table=table, row=number), columns)
+                )
+                continue
             nearest = min(find(found, str(parent)), key=lambda place: place.dropped is not None)
             listed.append((nearest, content(found, nearest)))
             waiting.append(nearest)
