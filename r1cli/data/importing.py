@@ -47,7 +47,7 @@ def bring_in(
         said.append(f"{project.shown(target)} joins the task pool for {role}: r1 run prompts")
     if found.get("traces"):
         said.append(f"{found['traces']:,.0f} traces: r1 data show {name}/traces")
-    mixed = _names(values, "rejection") or ([] if _takes_imports("rejection") else None)
+    mixed = _names(values, "rejection")
     if found.get("traces") and role == "train" and mixed is not None:
         edits.append((("rejection", "imports"), _with(mixed, name)))
         said.append("they join the rejection rows: r1 run rejection")
@@ -56,16 +56,16 @@ def bring_in(
 
 
 def _names(values: Mapping[str, object], section: str) -> list[object] | None:
-    """The imports that a section of params.yaml names, if it has a place for them."""
+    """The imports that a section of params.yaml names, if it is there and may name any."""
     found = values.get(section)
-    names = found.get("imports") if isinstance(found, dict) else None
-    return names if isinstance(names, list) else None
-
-
-def _takes_imports(section: str) -> bool:
-    """Whether a section of params may name imports, also where it names none yet."""
+    if not isinstance(found, dict):
+        return None
     kinds = get_type_hints(Params)[section]
-    return any(is_dataclass(kind) and "imports" in {f.name for f in fields(kind)} for kind in (kinds, *get_args(kinds)))
+    takes = any(
+        is_dataclass(kind) and "imports" in {f.name for f in fields(kind)} for kind in (kinds, *get_args(kinds))
+    )
+    names = found.get("imports", [] if takes and section != "prompts" else None)
+    return names if isinstance(names, list) else None
 
 
 def _with(names: list[object], name: str) -> list[object]:
