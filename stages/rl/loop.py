@@ -182,6 +182,7 @@ def _draw(parts: Parts, settings: RL, tasks: Sequence[Task], draws: int, limit: 
         assert begin
         begin(tasks[place], parts.codec.text(completion.tokens), completion.finished)
 
+    parts.engine.renew()
     groups = parts.engine.generate(
         prompts,
         draws=draws,
