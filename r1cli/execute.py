@@ -65,7 +65,9 @@ def run_stage(project: Project, name: str, *, executor: Executor, parent: Callab
                     "params": values,
                     "deps": list(inputs.stage.deps),
                     "data": str(project.data),
-                    "checkpoints": everything.get("checkpoints", {}),  # changes no result, so it is in no fingerprint
+                    # These two change no result, so they are in no fingerprint.
+                    "checkpoints": everything.get("checkpoints", {}),
+                    "deadlines": everything.get("deadlines", {}),
                 }
                 outcome = compute(
                     work,

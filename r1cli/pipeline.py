@@ -159,6 +159,13 @@ def load(root: Path) -> Pipeline:
         return Pipeline(stages=tuple(_stage(repo, found) for found in order), upstream=_upstream(repo, order))
 
 
+def names(root: Path, commit: str | None = None) -> set[str]:
+    """The stages of the working tree's pipeline, or of a commit's. dvc.lock may have more: entries of stages that the
+    pipeline had with other params (another profile's models to evaluate) stay in it."""
+    with _repo(root, commit) as repo:
+        return {found.name for found in _all(repo)}
+
+
 def standings(root: Path) -> list[Standing]:
     """How every stage stands, in dvc.yaml's order. Takes no lock, so it answers while a stage runs."""
     with _repo(root) as repo:
@@ -333,7 +340,7 @@ def _environment() -> dict[str, str]:
 
 
 @contextlib.contextmanager
-def _repo(root: Path) -> Iterator["Repo"]:
+def _repo(root: Path, commit: str | None = None) -> Iterator["Repo"]:
     try:
         from dvc.exceptions import DvcException
         from dvc.repo import Repo
@@ -342,16 +349,15 @@ def _repo(root: Path) -> Iterator["Repo"]:
     from dvc.scm import SCMError
 
     try:
-        repo = Repo(str(root))
+        repo = Repo(str(root), rev=commit)
         try:
             yield repo
         finally:
             repo.close()
     except (DvcException, SCMError) as error:
-        lines = str(error).strip().splitlines() or [type(error).__name__]
-        raise UserError(
-            " ".join(line.strip() for line in lines), hint="dvc stage list   (says where in dvc.yaml or params.yaml)"
-        ) from error
+        said = " ".join(line.strip() for line in str(error).strip().splitlines()) or type(error).__name__
+        whole = "dvc stage list   (says where in dvc.yaml or params.yaml)"
+        raise UserError(said, hint="r1 doctor" if "dvc.lock" in said else whole) from error
 
 
 def _all(repo: "Repo") -> list["PipelineStage"]:

@@ -30,7 +30,9 @@ def revision(root: Path, name: str) -> Snapshot:
     stages = params_file.read_text(git(root, "show", f"{commit}:dvc.lock").decode(), f"{name}:dvc.lock").get("stages")
     cache = pipeline.cache_folder(root)
     files: dict[str, Path] = {}
-    for entry in (stages if isinstance(stages, dict) else {}).values():
+    known = pipeline.names(root, commit)
+    entries = [entry for stage, entry in (stages if isinstance(stages, dict) else {}).items() if stage in known]
+    for entry in entries:
         for path, digest in pipeline.paths_of(entry, "outs").items():
             files |= _cached(cache, path, digest, name)
     found = snapshot.snapshot(name, files)

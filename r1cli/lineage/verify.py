@@ -116,11 +116,11 @@ def _check_files(artifact: Artifact, hashed: Mapping[str, File]) -> Iterator[Fau
 
 
 def absent(root: Path, found: Snapshot) -> list[Fault]:
-    """Stages of dvc.lock whose artifacts aren't here, or have no manifest."""
+    """Stages of the pipeline that are in dvc.lock, whose artifacts aren't here, or have no manifest."""
     names = [name for name in pipeline.lock_entries(root) if name not in found.artifacts]
-    return [
-        Fault(level="files", where=name, what="is in dvc.lock, but has no readable manifest here") for name in names
-    ]
+    known = pipeline.names(root) if names else set()
+    what = "is in dvc.lock, but has no readable manifest here"
+    return [Fault(level="files", where=name, what=what) for name in names if name in known]
 
 
 def _check_lock(root: Path, chosen: Sequence[Artifact], hashed: Mapping[str, File]) -> Iterator[Fault]:

@@ -22,6 +22,7 @@ from stages.contract.engine import Completion
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.job import Paths
+from stages.contract.phases import phases
 from stages.model.checkpoint import save_tensors
 from stages.model.optimiser import Live
 
@@ -88,7 +89,8 @@ class Kept:
                 keeper.save(folder)
 
         parent = self._attempt.part(self._name)
-        commit(parent, step, write)
+        with phases("save"):
+            commit(parent, step, write)
         keep_newest(parent, self._attempt.checkpoints.keep)
         self._step, self._at = step, time.monotonic()
         self._attempt.stopping.committed()
@@ -186,7 +188,8 @@ class Samples:
             save_tensors(_packed([completion for group in groups for completion in group]), folder / TENSORS)
             write_json(folder / PLAIN, {"prompts": list(prompts)})
 
-        commit(self._attempt.part(self._name), number, write)
+        with phases("save"):
+            commit(self._attempt.part(self._name), number, write)
         self._attempt.sign()
         self._attempt.stopping.committed()
 

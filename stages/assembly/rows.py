@@ -11,6 +11,7 @@ from stages.contract.engine import Completion
 from stages.contract.events import Reporter
 from stages.contract.job import Paths
 from stages.contract.params import ColdStart, Params, Rejection, Sampling
+from stages.contract.phases import phases
 from stages.contract.schemas import EXAMPLES, TASKS, content_id
 from stages.contract.tables import read_table, write_table
 from stages.contract.task import Task, tasks_of
@@ -90,14 +91,15 @@ def sample_tasks(
         part = tasks[begin : begin + chunk]
         if begin not in kept:
             with samples.under_way():
-                kept[begin] = model.engine.generate(
-                    [model.codec.prompt(t.prompt) for t in part],
-                    draws=draws,
-                    max_new_tokens=sampling.max_new_tokens,
-                    temperature=sampling.temperature,
-                    top_p=sampling.top_p,
-                    seed=seed * 1_000_003 + begin,
-                )
+                with phases("generate"):
+                    kept[begin] = model.engine.generate(
+                        [model.codec.prompt(t.prompt) for t in part],
+                        draws=draws,
+                        max_new_tokens=sampling.max_new_tokens,
+                        temperature=sampling.temperature,
+                        top_p=sampling.top_p,
+                        seed=seed * 1_000_003 + begin,
+                    )
                 samples.put(begin, ids[begin], kept[begin])
         new = [
             (task, number, completion, model.codec.text(completion.tokens))
@@ -107,7 +109,8 @@ def sample_tasks(
         pending.append(graders.submit([n[0] for n in new], [n[3] for n in new], [n[2].finished for n in new]))
         sampled += new
         report.step(begin + len(part), {"tokens": sum(len(s[2].tokens) for s in sampled)})
-    grades = [grade for one in pending for grade in one.result()]
+    with phases("reward"):
+        grades = [grade for one in pending for grade in one.result()]
     graders.close()
     return [
         Draw(task=task, number=number, completion=completion, text=text, grade=graded)

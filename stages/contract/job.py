@@ -22,8 +22,10 @@ from stages.contract.errors import ReplayedError, StoppedError, UserError
 from stages.contract.events import EventLog, Reporter
 from stages.contract.files import replace_file
 from stages.contract.manifest import write_manifest
-from stages.contract.params import Checkpoints, Params, parse
+from stages.contract.params import Checkpoints, Deadlines, Params, parse
+from stages.contract.phases import phases
 from stages.contract.stopping import Stopping
+from stages.contract.watchdog import Watchdog
 
 FAILED = 2  # exit code of a stage that told the user what to mend
 
@@ -86,6 +88,15 @@ def _checkpoints(job: Mapping[str, object]) -> Checkpoints:
     return parse({"checkpoints": job["checkpoints"]}).checkpoints
 
 
+def _watchdog(job: Mapping[str, object], work: Path) -> Watchdog:
+    def late(said: str, stacks: Path) -> None:
+        hint = f"less {stacks}   (where every process was; what is only slow needs longer deadlines in params.yaml)"
+        _write_result(work, {"ok": False, "error": said, "hint": hint})
+
+    deadlines = parse({"deadlines": job["deadlines"]}).deadlines if "deadlines" in job else Deadlines()
+    return Watchdog(phases, deadlines, work / "ranks", late=late, rank=int(os.environ.get("RANK", "0")))
+
+
 def _describe(job: Mapping[str, object], paths: Paths, libraries: Mapping[str, str]) -> None:
     """Write the manifest of what a stage made; a tool's job names no deps and gets none."""
     if "deps" in job:
@@ -144,6 +155,8 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
     report = EventLog(work / "events.jsonl")
     stopping = attempt.stopping if attempt else Stopping()
     _hear(work, stopping, attempt.checkpoints if attempt else Checkpoints(), report)
+    watchdog = _watchdog(job, work)
+    watchdog.start()
     try:
         work_on(job, paths, report)
         _describe(job, paths, libraries)
@@ -172,6 +185,7 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
             "traceback": traceback.format_exc(),
         }
     stopping.deaf()
+    watchdog.stop()
     _write_result(work, result)
     if "signal" in result:
         os._exit(128 + cast(int, result["signal"]))  # not waiting for what still samples or grades

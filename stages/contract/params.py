@@ -315,6 +315,24 @@ class Checkpoints:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Deadlines:
+    """How long each phase may last at a time, in seconds; a stage that takes longer is ended as one that hangs
+    (stages/contract/watchdog.py). No result depends on it, as with `Checkpoints`.
+    """
+
+    generate: float = 3600.0  # one call of the engine
+    reward: float = 1800.0  # a step's grades, and the reward model's scores
+    weights: float = 600.0  # new weights brought to the engine
+    train: float = 3600.0  # one update
+    collective: float = 1800.0  # waiting for other ranks
+    save: float = 1800.0  # one state written
+
+    def __post_init__(self) -> None:
+        for name, limit in vars(self).items():
+            _check(limit > 0, f"{name} is {limit:g}; it must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Params:
     """All sections. A stage sees only those that its `params:` in dvc.yaml names; the others are None."""
 
@@ -322,6 +340,7 @@ class Params:
     seed: int = 0
     threads: int = 0
     checkpoints: Checkpoints = field(default_factory=Checkpoints)
+    deadlines: Deadlines = field(default_factory=Deadlines)
     world: World | None = None
     prompts: Prompts | None = None
     rollout: Rollout | None = None

@@ -14,6 +14,7 @@ from stages.contract.course import UNKEPT, Course, Progress
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import Pretrain
+from stages.contract.phases import phases
 from stages.contract.team import ALONE, Team
 from stages.model.batches import Used, by_budget, pad, unrecorded
 from stages.model.decoder import Decoder
@@ -61,11 +62,12 @@ def pretrain(
         count = sum(len(document) - 1 for document in batch)
         shares = [part for member in range(team.size) if (part := team.share(batch, member))]
         loss_of = partial(_loss, decoder, count=count, pad_id=pad_id)
-        parts = accumulate(decoder.parameters(), shares, loss_of, team=team)
-        share = trapezoid_rate(step, steps=total, warmup=settings.warmup_steps, decay_from=settings.decay_from)
-        muon.step(settings.lr_matrix * share)
-        set_rate(other, settings.lr_other * share)
-        other.step()
+        with phases("train"):
+            parts = accumulate(decoder.parameters(), shares, loss_of, team=team)
+            share = trapezoid_rate(step, steps=total, warmup=settings.warmup_steps, decay_from=settings.decay_from)
+            muon.step(settings.lr_matrix * share)
+            set_rate(other, settings.lr_other * share)
+            other.step()
         losses += sum(parts)
         tokens += count
         if (step + 1) % 50 == 0 or step + 1 == total:

@@ -15,6 +15,7 @@ from stages.contract.course import UNKEPT, Course, Progress
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import SFT
+from stages.contract.phases import phases
 from stages.contract.team import ALONE, Team
 from stages.model.batches import Used, by_budget, pad, shuffled_batches, unrecorded
 from stages.model.decoder import Decoder
@@ -139,12 +140,13 @@ def _train(
     course = Course(progress, live, total=len(batches), plan=batches.__getitem__, report=report)
     curve = cast(list[dict[str, float]], course.plain.get("curve", []))
     for step in course.steps():
-        loss, accuracy = _step_gradients(model, batches[step], loss_of)
-        torch.nn.utils.clip_grad_norm_(model.decoder.parameters(), settings.max_grad_norm)
-        rate = cosine_rate(step, steps=len(batches), warmup=settings.warmup_steps, end=settings.lr_end)
-        set_rate(optimiser, settings.lr * rate)
-        optimiser.step()
-        optimiser.zero_grad()
+        with phases("train"):
+            loss, accuracy = _step_gradients(model, batches[step], loss_of)
+            torch.nn.utils.clip_grad_norm_(model.decoder.parameters(), settings.max_grad_norm)
+            rate = cosine_rate(step, steps=len(batches), warmup=settings.warmup_steps, end=settings.lr_end)
+            set_rate(optimiser, settings.lr * rate)
+            optimiser.step()
+            optimiser.zero_grad()
         curve.append({"step": step + 1, "loss": loss, "accuracy": accuracy})
         report.step(step + 1, {"loss": loss, "accuracy": accuracy})
         used(step + 1, batches[step])

@@ -10,6 +10,7 @@ from stages.contract.course import UNKEPT, Course, Progress
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import SFT
+from stages.contract.phases import phases
 from stages.model.batches import Used, by_budget, shuffled_batches, unrecorded
 from stages.model.optimiser import Live, adamw, cosine_rate, set_rate
 from stages.model.policy import DecoderPolicy
@@ -50,12 +51,15 @@ def fine_tune(
     curve = cast(list[dict[str, float]], course.plain.get("curve", []))
     for step in course.steps():
         batch = batches[step]
-        loss = _accumulate(policy, [prompts[i] for i in batch], [responses[i] for i in batch], settings.micro_tokens)
-        norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), settings.max_grad_norm)
-        rate = cosine_rate(step, steps=len(batches), warmup=settings.warmup_steps, end=settings.lr_end)
-        set_rate(optimiser, settings.lr * rate)
-        optimiser.step()
-        optimiser.zero_grad()
+        with phases("train"):
+            loss = _accumulate(
+                policy, [prompts[i] for i in batch], [responses[i] for i in batch], settings.micro_tokens
+            )
+            norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), settings.max_grad_norm)
+            rate = cosine_rate(step, steps=len(batches), warmup=settings.warmup_steps, end=settings.lr_end)
+            set_rate(optimiser, settings.lr * rate)
+            optimiser.step()
+            optimiser.zero_grad()
         curve.append({"step": step + 1, "loss": loss, "grad_norm": float(norm)})
         report.step(step + 1, {"loss": loss})
         used(step + 1, batch)

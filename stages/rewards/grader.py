@@ -4,12 +4,14 @@ import json
 import sys
 from dataclasses import asdict
 
+from stages.contract.stacks import hear_abort
 from stages.contract.task import Task
 
 
 def main() -> None:
     from stages.rewards.scorer import grade
 
+    hear_abort()
     answers = sys.stdout.buffer
     answers.write(b"ready\n")
     answers.flush()

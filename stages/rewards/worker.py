@@ -13,6 +13,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import BinaryIO
 
+from stages.contract.stacks import hear_abort
+
 CPU_S = 4  # of one job; the caller's deadline comes sooner
 MEMORY_MB = 512  # of address space, beyond what the interpreter has at start
 MAX_JOBS = 5000
@@ -26,6 +28,7 @@ def main() -> None:
     from stages.rewards.algebra import AllLeaves
     from stages.rewards.match import matches
 
+    hear_abort()
     limit_memory()
     sys.setrecursionlimit(20_000)  # trees are at most as deep as the parser's bounds; the caller's stack may be deep
     answers = sys.stdout.buffer

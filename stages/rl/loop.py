@@ -21,6 +21,7 @@ from stages.contract.engine import Codec, Completion, Engine
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import RL
+from stages.contract.phases import phases
 from stages.contract.task import Score, Scorer, Task
 from stages.rl.objective import Normaliser, advantages, grpo_loss, normalised_sum, zero_variance
 
@@ -121,13 +122,15 @@ def train(
             groups = _score(parts, settings, step, rollout)
             off_policy = updates > 1
             if off_policy:
-                _remember(parts.policy, rollout, settings)
+                with phases("train"):
+                    _remember(parts.policy, rollout, settings)
             waiting = _split(rollout, updates, seed=seed * 7919 + step)
         part = waiting.pop(0)
         if reference is not None and step and step % settings.reference_every == 0:
             reference = parts.policy.frozen_copy()
             live["reference"] = list(reference.parameters())
-        row = _update(parts.policy, reference, part, settings, step, optimiser, off_policy=off_policy)
+        with phases("train"):
+            row = _update(parts.policy, reference, part, settings, step, optimiser, off_policy=off_policy)
         row |= _figures(parts, part) | {"zero_variance": groups}
         if reference is None and validation:
             row["kl"] = validation[-1]["kl"]
@@ -182,16 +185,18 @@ def _draw(parts: Parts, settings: RL, tasks: Sequence[Task], draws: int, limit: 
         assert begin
         begin(tasks[place], parts.codec.text(completion.tokens), completion.finished)
 
-    parts.engine.renew()
-    groups = parts.engine.generate(
-        prompts,
-        draws=draws,
-        max_new_tokens=limit,
-        temperature=settings.temperature,
-        top_p=settings.top_p,
-        seed=seed,
-        on_finished=finished if begin else None,
-    )
+    with phases("weights"):
+        parts.engine.renew()
+    with phases("generate"):
+        groups = parts.engine.generate(
+            prompts,
+            draws=draws,
+            max_new_tokens=limit,
+            temperature=settings.temperature,
+            top_p=settings.top_p,
+            seed=seed,
+            on_finished=finished if begin else None,
+        )
     return [
         Sample(
             task=task,
@@ -209,16 +214,7 @@ def _draw(parts: Parts, settings: RL, tasks: Sequence[Task], draws: int, limit: 
 
 def _score(parts: Parts, settings: RL, step: int, rollout: list[Sample]) -> float:
     """Fill in scores, advantages and masks; the share of groups without variance."""
-    limit = limit_at(settings, step)
-    scores = parts.score(
-        [s.task for s in rollout],
-        [s.text for s in rollout],
-        [s.finished for s in rollout],
-        [len(s.tokens) for s in rollout],
-        limit,
-    )
-    for sample, score in zip(rollout, scores, strict=True):
-        sample.score = score
+    _grade(parts, rollout, limit_at(settings, step))
     advantage_PG, flat = _compare(rollout, settings)
     for index, sample in enumerate(rollout):
         group, draw = divmod(index, settings.group_size)
@@ -228,6 +224,20 @@ def _score(parts: Parts, settings: RL, step: int, rollout: list[Sample]) -> floa
         elif parts.forbidden(sample.text):
             sample.masked = "held_out_state"
     return float(flat.float().mean())
+
+
+def _grade(parts: Parts, samples: Sequence[Sample], limit: int) -> None:
+    """Fill in the scores. `limit`: the new tokens that were allowed."""
+    with phases("reward"):
+        scores = parts.score(
+            [s.task for s in samples],
+            [s.text for s in samples],
+            [s.finished for s in samples],
+            [len(s.tokens) for s in samples],
+            limit,
+        )
+    for sample, score in zip(samples, scores, strict=True):
+        sample.score = score
 
 
 def _compare(rollout: list[Sample], settings: RL) -> tuple[Tensor, Tensor]:
@@ -395,15 +405,7 @@ def _validate(parts: Parts, settings: RL, step: int, seed: int, origin: Policy, 
     def draw(tasks: Sequence[Task]) -> list[Sample]:
         limit = limit_at(settings, step)
         samples = _draw(parts, settings, tasks, 1, limit, seed * 31 + 17)
-        scores = parts.score(
-            [s.task for s in samples],
-            [s.text for s in samples],
-            [s.finished for s in samples],
-            [len(s.tokens) for s in samples],
-            limit,
-        )
-        for sample, score in zip(samples, scores, strict=True):
-            sample.score = score
+        _grade(parts, samples, limit)
         drawn.extend(samples)
         return samples
 

@@ -51,7 +51,7 @@ def test_job_file_holds_only_the_declared_params(place: Place) -> None:
     stage(place)
     job = json.loads((work_folders(place)[0] / "job.json").read_text())
     data = str(place.root / "data")
-    # How often a state is saved is not for the stage's own eyes, and in no fingerprint.
+    # How often a state is saved, and how long a phase may last, is not for the stage's own eyes, and in no fingerprint.
     assert job == {
         "stage": "prompts",
         "item": "",
@@ -59,6 +59,7 @@ def test_job_file_holds_only_the_declared_params(place: Place) -> None:
         "deps": ["stages/code.lock/prompts", "mode.txt"],
         "data": data,
         "checkpoints": {},
+        "deadlines": {},
     }
 
 

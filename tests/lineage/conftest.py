@@ -74,7 +74,13 @@ def made(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (root / "data" / "imports" / "mine").mkdir(parents=True)
     (root / "data" / "imports" / "mine" / "tasks.parquet").write_bytes(b"not looked into")
     (root / "params.yaml").write_text("profile: tiny\nseed: 0\n")
-    (root / "dvc.yaml").write_text("stages: {}\n")
+    plain = {name: {"cmd": "true"} for name in DEPS if "@" not in name}
+    matrix = {
+        name.partition("@")[0]: {"foreach": [name.partition("@")[2]], "do": {"cmd": "true"}}
+        for name in DEPS
+        if "@" in name
+    }
+    (root / "dvc.yaml").write_text(json.dumps({"stages": plain | matrix}))  # JSON is YAML
     for write in (_prompts, _base, _zero, _cold_start, _cold_sft, _evaluate):
         write(root)
     _lock(root)
@@ -110,6 +116,7 @@ def _lock(root: Path) -> None:
         stage, _, item = name.partition("@")
         out = f"data/{stage}/{item}".rstrip("/")
         entries[name] = {
+            "cmd": "true",
             "deps": [{"path": dep, "md5": describe_input(root / dep).md5} for dep in deps],
             "outs": [{"path": out, "md5": describe_input(root / out).md5}],
         }

@@ -172,6 +172,14 @@ def test_an_artifact_without_its_manifest_is_named(dag: Dag) -> None:
     assert "no manifest says where it came from (cold_start)" in named(dag, "data/zero/checkpoint")
 
 
+def test_what_dvc_lock_has_of_stages_that_are_no_more_is_no_fault(dag: Dag) -> None:
+    lock = dag.root / "dvc.lock"
+    values = json.loads(lock.read_text())
+    values["stages"]["evaluate@gone"] = {"cmd": "true", "outs": [{"path": "data/evaluate/gone", "md5": "0" * 32}]}
+    lock.write_text(json.dumps(values))
+    assert faults(dag) == []
+
+
 def test_the_caches_copies_are_read_too(dag: Dag) -> None:
     cache = dag.root / ".dvc" / "cache" / "files" / "md5"
     good, bad = cache / "90" / "0150983cd24fb0d6963f7d28e17f72", cache / "aa" / ("0" * 30)
