@@ -45,7 +45,7 @@ class DecoderPolicy:
         mask = offsets < lengths[:, None]
         rows, columns = mask.nonzero(as_tuple=True)
         places = starts[rows] + columns  # position of the token that is predicted
-        logits = self.decoder.logits(hidden[rows, places - 1]) / temperature
+        logits = self.decoder.logits(hidden[rows, places - 1]).float() / temperature
         everything = torch.log_softmax(logits, -1)
         chosen = everything.gather(-1, tokens[rows, places][:, None])[:, 0]
         with torch.no_grad():
@@ -73,3 +73,9 @@ class DecoderPolicy:
         for parameter in twin.parameters():
             parameter.requires_grad_(False)
         return DecoderPolicy(twin, pad_id=self.pad_id, team=self.team)
+
+    def in_dtype(self, dtype: torch.dtype) -> "DecoderPolicy":
+        """A frozen copy whose weights and activations are of another dtype; its log-probabilities are float32 all the same."""
+        twin = self.frozen_copy()
+        twin.decoder.to(dtype)
+        return twin

@@ -9,7 +9,7 @@ Shapes: P prompts, G completions a prompt (the group), B rows of a micro-batch, 
 import random
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Protocol, TypeVar, cast
 
@@ -24,6 +24,7 @@ from stages.contract.params import RL
 from stages.contract.phases import phases
 from stages.contract.task import Score, Scorer, Task
 from stages.rl.objective import Normaliser, advantages, grpo_loss, normalised_sum, zero_variance
+from stages.rl.skew import Gate, Scored
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -44,6 +45,8 @@ class Policy(Protocol):
     def measure(self, parts: Sequence[P], figure_of: Callable[[P], R]) -> list[R]: ...
 
     def frozen_copy(self) -> "Policy": ...
+
+    def in_dtype(self, dtype: torch.dtype) -> "Policy": ...
 
 
 @dataclass(kw_only=True)
@@ -83,6 +86,7 @@ class Parts:
     keep: Callable[[int, Sequence[Sample]], None]  # step, its samples: written to the rollouts table
     used: Callable[[int, Sequence[Sample]], None] = lambda step, samples: None  # every step, its samples: the ledger
     begin: Callable[[Task, str, bool], None] | None = None  # (task, text, finished): before `score` is asked for it
+    gate: Gate | None = None  # stops the run where the engine is not the policy
 
 
 def train(
@@ -119,6 +123,7 @@ def train(
         if not waiting:
             updates = min(settings.steps_per_rollout, settings.steps - step)
             rollout = _sample(parts, settings, step, updates, seed)
+            _guard(parts, origin, rollout, settings, step, seed)
             groups = _score(parts, settings, step, rollout)
             off_policy = updates > 1
             if off_policy:
@@ -210,6 +215,32 @@ def _draw(parts: Parts, settings: RL, tasks: Sequence[Task], draws: int, limit: 
         for task, prompt, group in zip(tasks, prompts, groups, strict=True)
         for draw, c in enumerate(group)
     ]
+
+
+def _guard(parts: Parts, origin: Policy, rollout: Sequence[Sample], settings: RL, step: int, seed: int) -> None:
+    """Stop where the engine's log-probabilities are not the policy's (stages/rl/skew.py)."""
+    if parts.gate is None or not parts.gate.due(step):
+        return
+    some = rollout[:: max(1, len(rollout) // parts.gate.settings.samples)]
+    quiet = replace(parts, begin=None)
+
+    def again() -> list[Scored]:
+        tasks = [sample.task for sample in some]
+        return _scored(_draw(quiet, settings, tasks, 1, limit_at(settings, step), seed * 1_000_003 + step))
+
+    with phases("train"):
+        parts.gate.pass_through(
+            parts.policy,
+            origin,
+            _scored(some),
+            again if parts.engine.copies_weights else None,
+            temperature=settings.temperature,
+            step=step,
+        )
+
+
+def _scored(samples: Sequence[Sample]) -> list[Scored]:
+    return [Scored(question=s.task.prompt, prompt=s.prompt, tokens=s.tokens, logps=s.engine_logps) for s in samples]
 
 
 def _score(parts: Parts, settings: RL, step: int, rollout: list[Sample]) -> float:
