@@ -30,9 +30,9 @@ ROUNDING = 3.0  # what is within this factor of the trainer's own gap between dt
 HINTS = {
     "template": "let rollout.template be the one that the engine's prompts are made with",
     "temperature": "let the engine sample at the stage's temperature, and report log-probabilities after it (vLLM: processed_logprobs)",
-    "dtype": "--set rollout.vllm.dtype=float32, or a higher rollout.skew.max_gap with objective.tis=token",
+    "dtype": "rollout.vllm.dtype: float32 in params.yaml, or a higher rollout.skew.max_gap with objective.tis: token",
     "stale weights": "the engine must take the policy's weights before it samples: see docs/engines.md, \"Stale weights\"",
-    "": "--set rollout.engine=embedded shows whether it is the engine; --set rollout.skew.max_gap=... if the gap is known",
+    "": "--set rollout.engine=embedded shows whether it is the engine; rollout.skew.max_gap in params.yaml if the gap is known",
 }  # fmt: skip
 
 

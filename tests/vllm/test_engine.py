@@ -64,7 +64,9 @@ class World:
         """The largest difference of a token's log-probability, in nats."""
         pairs = [(prompt, c) for prompt, group in zip(self.prompts, groups, strict=True) for c in group]
         with torch.no_grad():
-            logps, _, _ = self.policy.logps([p for p, _ in pairs], [c.tokens for _, c in pairs], temperature=temperature)
+            logps, _, _ = self.policy.logps(
+                [p for p, _ in pairs], [c.tokens for _, c in pairs], temperature=temperature
+            )
         return max(
             abs(ours - theirs)
             for row, (_, c) in zip(logps.tolist(), pairs, strict=True)
