@@ -333,7 +333,7 @@ class Chaos:
                 cell.resumed += 1
         for stage in BEGUN.findall(said):
             self.last.pop(stage, None)
-            if stage in self.broken and (BROKEN.search(said) or self._noted(stage)):
+            if stage in self.broken and (re.search(f"(?m)^{stage}: {BROKEN.pattern}", said) or self._noted(stage)):
                 self.broken.discard(stage)
                 self.tally.faults["broken state, told"] += 1
         self.last.update(self.new)

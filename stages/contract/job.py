@@ -156,8 +156,8 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
     stopping = attempt.stopping if attempt else Stopping()
     _hear(work, stopping, attempt.checkpoints if attempt else Checkpoints(), report)
     watchdog = _watchdog(job, work)
-    watchdog.start()
     try:
+        watchdog.start()
         work_on(job, paths, report)
         _describe(job, paths, libraries)
         sync(paths.out)  # the result must not outlive a power cut without what it speaks of

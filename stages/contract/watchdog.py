@@ -3,6 +3,9 @@ stage are written down, the phase and the rank are named, and the stage ends, so
 
 Ranks tell one another what they are in through small files in a folder that all of them see. A rank that waits in a
 collective for one that hangs elsewhere is not the one to be named.
+
+Not covered: a process that somebody stopped (SIGSTOP, `scontrol suspend`) for longer than its deadline is ended when it
+is continued; it goes on from its last state, as after a kill.
 """
 
 import contextlib
@@ -40,7 +43,7 @@ class Rank:
 
 
 class Watchdog:
-    """Watches one process's phases. `late` is told what happened, before `end` ends the process."""
+    """Watches one process's phases. `late` is told what happened and where the stacks are; then the process ends."""
 
     def __init__(
         self,
@@ -50,14 +53,12 @@ class Watchdog:
         *,
         late: Callable[[str, Path], None],
         rank: int = 0,
-        end: Callable[[int], None] = os._exit,
     ) -> None:
         self._phases = phases
         self._limits: dict[str, float] = vars(deadlines)
         self._folder = folder
         self._late = late
         self._rank = rank
-        self._end = end
         self._stacks = folder / f"stacks-{rank}.txt"
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._over = threading.Event()
@@ -113,7 +114,7 @@ class Watchdog:
                 os.kill(pid, signal.SIGABRT)
         time.sleep(_DUMPED_S)
         self._late(said, self._stacks)
-        self._end(LATE)
+        os._exit(LATE)
 
     def _ranks(self) -> list[Rank]:
         found = []
