@@ -80,6 +80,7 @@ def adopt(target: Target) -> None:
     from stages.contract import manifest as manifests
 
     project = find_project(Path.cwd())
+    adopted: list[str] = []
     standings = {found.stage.name: found for found in pipeline.standings(project.root)}
     for chosen in pipeline.load(project.root).match(target):
         found = standings[chosen.name]
@@ -90,8 +91,12 @@ def adopt(target: Target) -> None:
         if lock not in found.changed_deps:
             console.say(f"{chosen.name}: its code lock is the recorded one")
             continue
+        # What reads whole folders (report) has read the manifests that were changed just now.
+        read = [dep for dep in chosen.deps if any(Path(out).is_relative_to(dep) for out in adopted)]
+        inputs = {dep: manifests.describe_input(project.root / dep) for dep in read}
         for out in chosen.outs:
-            manifests.adopt_code(project.root / out, (project.root / lock).read_text().strip())
+            manifests.adopt_code(project.root / out, (project.root / lock).read_text().strip(), inputs)
+        adopted += chosen.outs
         code, said = pipeline.call_quietly(project.root, "commit", "-f", chosen.name)
         if code != 0:
             raise UserError(

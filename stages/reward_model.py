@@ -66,8 +66,26 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     helpful, safety = _scalar(model), _scalar(model)
     helpful_ledger = _ledger(paths, helpful, trains="helpful", table="pairs", rows=pairs.kept)
     safety_ledger = _ledger(paths, safety, trains="safety", table="labels", rows=labels)
-    first = _train_helpful(helpful, pairs.kept, model, params, paths, report, helpful_ledger)
-    second = _train_safety(safety, labels, model, params, paths, report, safety_ledger)
+    first = train_pairwise(
+        helpful,
+        _read(model, "helpful", pairs.kept, "chosen"),
+        _read(model, "helpful", pairs.kept, "rejected"),
+        settings.train,
+        seed=params.seed,
+        report=report,
+        progress=progress(paths, "helpful", report, helpful_ledger),
+        used=helpful_ledger.rows,
+    )
+    second = train_pointwise(
+        safety,
+        _read(model, "safety", labels, "response"),
+        labels["safe"].to_list(),
+        settings.train,
+        seed=params.seed,
+        report=report,
+        progress=progress(paths, "safety", report, safety_ledger),
+        used=safety_ledger.rows,
+    )
     for ledger in (helpful_ledger, safety_ledger):
         ledger.write()
     for name, trained in (("helpful", helpful), ("safety", safety)):
@@ -99,52 +117,9 @@ def _ledger(paths: Paths, trained: RewardModel, *, trains: str, table: str, rows
     )
 
 
-def _train_helpful(
-    helpful: RewardModel,
-    pairs: pl.DataFrame,
-    model: Model,
-    params: Params,
-    paths: Paths,
-    report: Reporter,
-    ledger: Ledger,
-) -> list[dict[str, float]]:
-    assert params.reward_model is not None
-    chosen, rejected = (
-        [read_by("helpful", model.codec, p, r) for p, r in zip(pairs["prompt"], pairs[side], strict=True)]
-        for side in ("chosen", "rejected")
-    )
-    return train_pairwise(
-        helpful,
-        chosen,
-        rejected,
-        params.reward_model.train,
-        seed=params.seed,
-        report=report,
-        progress=progress(paths, "helpful", report, ledger),
-        used=ledger.rows,
-    )
-
-
-def _train_safety(
-    safety: RewardModel,
-    labels: pl.DataFrame,
-    model: Model,
-    params: Params,
-    paths: Paths,
-    report: Reporter,
-    ledger: Ledger,
-) -> list[dict[str, float]]:
-    assert params.reward_model is not None
-    return train_pointwise(
-        safety,
-        [read_by("safety", model.codec, p, r) for p, r in zip(labels["prompt"], labels["response"], strict=True)],
-        labels["safe"].to_list(),
-        params.reward_model.train,
-        seed=params.seed,
-        report=report,
-        progress=progress(paths, "safety", report, ledger),
-        used=ledger.rows,
-    )
+def _read(model: Model, kind: str, rows: pl.DataFrame, column: str) -> list[list[int]]:
+    """What a reward model is given of each row: token ids."""
+    return [read_by(kind, model.codec, p, r) for p, r in zip(rows["prompt"], rows[column], strict=True)]
 
 
 def _characters(texts: pl.Series) -> int:

@@ -203,3 +203,14 @@ def test_nothing_that_varies_is_in_an_out(run: Run) -> None:
             if path.is_file():
                 text = path.read_text()
                 assert str(run.ours) not in text and os.uname().nodename not in text, path
+
+
+def test_an_adopted_refactor_leaves_a_pipeline_that_is_as_it_was(run: Run) -> None:
+    """Last: it changes the clone. The report has read the manifests of the evaluations, which change with their code."""
+    with (run.plain / "stages" / "evaluate.py").open("a") as file:
+        file.write("\n\nREFACTORED = True\n")
+    with (run.plain / "stages" / "report.py").open("a") as file:
+        file.write("\n\nREFACTORED = True\n")
+    _r1(run.plain, "code-lock")
+    _r1(run.plain, "adopt", "all")
+    assert "all as it was" in _r1(run.plain, "verify")

@@ -84,16 +84,11 @@ def _section(job: Mapping[str, object], name: str) -> Mapping[str, object]:
     return section
 
 
-def _checkpoints(job: Mapping[str, object]) -> Checkpoints:
-    return parse({"checkpoints": job["checkpoints"]}).checkpoints
-
-
-def _watchdog(job: Mapping[str, object], work: Path) -> Watchdog:
+def _watchdog(work: Path, deadlines: Deadlines) -> Watchdog:
     def late(said: str, stacks: Path) -> None:
         hint = f"less {stacks}   (where every process was; what is only slow needs longer deadlines in params.yaml)"
         _write_result(work, {"ok": False, "error": said, "hint": hint})
 
-    deadlines = parse({"deadlines": job["deadlines"]}).deadlines if "deadlines" in job else Deadlines()
     return Watchdog(phases, deadlines, work / "ranks", late=late, rank=int(os.environ.get("RANK", "0")))
 
 
@@ -140,8 +135,9 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
     work = Path(sys.argv[1])
     job = json.loads((work / "job.json").read_text())
     libraries = loaded_versions()
+    settings = parse({name: job[name] for name in ("checkpoints", "deadlines") if name in job})
     # A tool's folder is named by its arguments alone, so what an earlier run left may be of other inputs.
-    attempt = Attempt(work / "steps", _checkpoints(job)) if "checkpoints" in job else None
+    attempt = Attempt(work / "steps", settings.checkpoints) if "checkpoints" in job else None
     paths = Paths(
         data=Path(job["data"]),
         out=work / "out",
@@ -154,8 +150,8 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
     paths.out.mkdir(parents=True, exist_ok=True)
     report = EventLog(work / "events.jsonl")
     stopping = attempt.stopping if attempt else Stopping()
-    _hear(work, stopping, attempt.checkpoints if attempt else Checkpoints(), report)
-    watchdog = _watchdog(job, work)
+    _hear(work, stopping, settings.checkpoints, report)
+    watchdog = _watchdog(work, settings.deadlines)
     try:
         watchdog.start()
         work_on(job, paths, report)

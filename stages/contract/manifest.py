@@ -147,11 +147,13 @@ def write_manifest(
     replace_file(out / NAME, manifest.text())
 
 
-def adopt_code(out: Path, code: str) -> None:
-    """Have an artifact's manifest name other code, which was proved to make the same."""
+def adopt_code(out: Path, code: str, inputs: Mapping[str, Input]) -> None:
+    """Have an artifact's manifest name other code, which was proved to make the same. `inputs` are those, as they are
+    now, in which such a manifest was changed before."""
     path = out / NAME
     if path.is_file():
-        replace_file(path, replace(read_manifest(path), code=code).text())
+        was = read_manifest(path)
+        replace_file(path, replace(was, code=code, inputs={**was.inputs, **inputs}).text())
 
 
 def files_below(folder: Path) -> list[str]:

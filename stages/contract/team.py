@@ -6,12 +6,18 @@ its operations, so threads do. What a member gets depends on its number only, so
 they depend on the team's size, which is therefore a param (`threads`).
 """
 
+import os
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import TypeVar
 
 T = TypeVar("T")
 R = TypeVar("R")
+
+
+def cores() -> int:
+    """The cores that this process may use: those that a scheduler or a container gave it, not all of the machine's."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 class Team:

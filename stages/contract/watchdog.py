@@ -26,6 +26,7 @@ from stages.contract.phases import BETWEEN, Now, Phases
 from stages.contract.stacks import STACKS
 
 LATE = 3  # exit code
+_MARK = 400  # bytes of a rank's mark; a host's name has at most 64
 _DUMPED_S = 1.0  # for other processes to write their stacks
 _APART_S = 300.0  # between the starts of a stage's ranks, at most
 _HELD_S = 60.0  # later than the deadline: a thread that never lets go of Python's lock keeps our thread from looking
@@ -33,7 +34,7 @@ _HELD_S = 60.0  # later than the deadline: a thread that never lets go of Python
 
 @dataclass(frozen=True, kw_only=True)
 class Rank:
-    """What a rank is in. `since`: seconds since the epoch."""
+    """What a rank is in, as its mark says. `since`: seconds since the epoch."""
 
     rank: int
     host: str
@@ -63,6 +64,7 @@ class Watchdog:
         self._thread = threading.Thread(target=self._watch, name="watchdog", daemon=True)
         self._over = threading.Event()
         self._started = time.time()
+        self._me = {"rank": rank, "host": socket.gethostname(), "pid": os.getpid()}
 
     def start(self) -> None:
         """Begin; what an earlier attempt left in the folder goes."""
@@ -85,8 +87,8 @@ class Watchdog:
         (self._folder / f"rank-{self._rank}.json").unlink(missing_ok=True)
 
     def _tell(self, now: Now) -> None:
-        mine = Rank(rank=self._rank, host=socket.gethostname(), pid=os.getpid(), phase=now.phase, since=time.time())
-        os.pwrite(self._file.fileno(), json.dumps(vars(mine)).ljust(200).encode(), 0)
+        mine = json.dumps({**self._me, "phase": now.phase, "since": time.time()})
+        os.pwrite(self._file.fileno(), mine.ljust(_MARK).encode(), 0)  # blanks cover what a longer one left
         if now.phase == BETWEEN:
             faulthandler.cancel_dump_traceback_later()
         else:

@@ -12,7 +12,6 @@ then `unknown`, and no other row is touched. With size 0 rows are graded in the 
 """
 
 import json
-import os
 import threading
 from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -20,6 +19,7 @@ from dataclasses import asdict, dataclass
 from typing import Self
 
 from stages.contract.task import Task
+from stages.contract.team import cores
 from stages.contract.transcript import Template
 from stages.rewards import grader
 from stages.rewards.formatting import format_reward
@@ -47,9 +47,9 @@ class Row:
 
 def processes_for(tasks: Sequence[Task]) -> int:
     """How many processes are worth starting: none where every answer is a number, a word or a small expression, which
-    the caller grades faster than it could ask; else one a core. Grades are the same either way."""
+    the caller grades faster than it could ask; else one a core that may be used. Grades are the same either way."""
     cheap = all(task.kind != "reasoning" or task.tests or _literal(task) for task in tasks)
-    return 0 if cheap else os.cpu_count() or 1
+    return 0 if cheap else cores()
 
 
 def _literal(task: Task) -> bool:

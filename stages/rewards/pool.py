@@ -14,6 +14,7 @@ import time
 from pathlib import Path
 from typing import Literal
 
+from stages.contract.team import cores
 from stages.rewards import worker
 
 START_S = 60.0  # for the interpreter to start, on a machine that is busy
@@ -201,4 +202,4 @@ class Pool:
             self._drop(one)
 
 
-POOL = Pool(max(1, min(MAX_WORKERS, os.cpu_count() or 1)))
+POOL = Pool(max(1, min(MAX_WORKERS, cores())))

@@ -20,6 +20,7 @@ from pathlib import Path
 from typing import Literal
 from weakref import WeakSet
 
+from stages.contract.team import cores
 from stages.sandbox import zygote
 from stages.sandbox.limits import Limits
 
@@ -298,7 +299,7 @@ class Sandbox:
     def __init__(self, tier: Tier, *, compiler: str = "", size: int | None = None) -> None:
         self.tier: Tier = tier
         self.compiler = compiler
-        self.size = size or len(os.sched_getaffinity(0))
+        self.size = size or cores()
         self.num_failures = 0  # runs that the sandbox failed
         self._idle: list[Zygote] = []
         self._lock = threading.Lock()

@@ -1,11 +1,17 @@
 """A team's members work at once, on shares that don't depend on who is faster."""
 
+import os
+import subprocess
+import sys
 import threading
 import time
+from pathlib import Path
 
 import pytest
 
-from stages.contract.team import ALONE, Team
+from stages.contract.team import ALONE, Team, cores
+
+ROOT = Path(__file__).parents[2]
 
 
 @pytest.mark.parametrize("size", [1, 2, 3])
@@ -53,3 +59,11 @@ def test_an_error_is_raised_after_every_member_has_ended(failing: int) -> None:
 def test_alone_starts_no_thread() -> None:
     before = threading.active_count()
     assert ALONE.map(lambda x: x + 1, [1, 2]) == [2, 3] and threading.active_count() == before
+
+
+@pytest.mark.skipif(not hasattr(os, "sched_setaffinity"), reason="only Linux can narrow it")
+def test_cores_are_those_that_the_process_was_given() -> None:
+    one = min(os.sched_getaffinity(0))
+    code = f"import os; os.sched_setaffinity(0, {{{one}}}); from stages.contract.team import cores; print(cores())"
+    said = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True).stdout
+    assert said == "1\n" and cores() == len(os.sched_getaffinity(0))
