@@ -92,7 +92,7 @@ def gap(policy: Scoring, scored: Sequence[Scored], *, temperature: float) -> flo
     for one in scored:
         if one.tokens:
             logps, _, _ = policy.logps([one.prompt], [one.tokens], temperature=temperature)
-            total += float((logps[0].double() - torch.tensor(one.logps, dtype=torch.float64)).abs().sum())
+            total += float((logps[0].double().cpu() - torch.tensor(one.logps, dtype=torch.float64)).abs().sum())
             tokens += len(one.tokens)
     return total / max(1, tokens)
 

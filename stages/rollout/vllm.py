@@ -51,7 +51,7 @@ class VLLMEngine:
         self.end_id = end_id
         self.threads = threads
         self._weights = weights
-        self._llm: LLM | None = None
+        self.llm: LLM | None = None  # until the first call that needs it
         self._trains = False  # then memory is shared with a trainer
 
     def generate(
@@ -73,6 +73,7 @@ class VLLMEngine:
         found: dict[tuple[int, int], Completion] = {}
         with _undisturbed(self.threads):
             llm = self._started()
+            _wake(llm)
             self._check_reach(llm, max(map(len, prompts), default=0) + max_new_tokens)
             for place, prompt in enumerate(prompts):
                 for draw in range(draws):
@@ -106,9 +107,9 @@ class VLLMEngine:
                 _load_by_file(llm, self._weights())
 
     def _started(self) -> "LLM":
-        if self._llm is None:
-            self._llm = _start(self.folder, self.settings)
-        return self._llm
+        if self.llm is None:
+            self.llm = _start(self.folder, self.settings)
+        return self.llm
 
     def _check_reach(self, llm: "LLM", positions: int) -> None:
         most = llm.llm_engine.model_config.max_model_len
@@ -146,15 +147,16 @@ def _undisturbed(threads: int) -> Iterator[None]:
     """
     before = torch.get_num_threads()
     strict = torch.are_deterministic_algorithms_enabled()
-    state, dice = torch.get_rng_state(), random.getstate()
+    dice = random.getstate()
+    gpus = range(torch.cuda.device_count()) if torch.cuda.is_initialized() else ()  # type: ignore[no-untyped-call]
     _set_threads(max(1, threads))
     torch.use_deterministic_algorithms(False)
     try:
-        yield
+        with torch.random.fork_rng(devices=gpus):
+            yield
     finally:
         _set_threads(before)
         torch.use_deterministic_algorithms(strict)
-        torch.set_rng_state(state)
         random.setstate(dice)
 
 
@@ -187,7 +189,7 @@ def _start(folder: Path, settings: VLLM) -> "LLM":
         enable_prefix_caching=True,
         tensor_parallel_size=settings.tensor_parallel,
         max_model_len=settings.max_tokens or None,
-        enforce_eager=on_cpu,
+        enforce_eager=on_cpu or os.environ.get("R1_VLLM_EAGER") == "1",
         enable_sleep_mode=not on_cpu,
         disable_log_stats=True,
         **room,

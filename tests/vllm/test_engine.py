@@ -151,8 +151,8 @@ def test_renewed_weights_are_those_that_it_samples_from(world: World) -> None:
 def test_weights_by_file_are_the_same(world: World) -> None:
     """As they reach an engine of several processes."""
     world.shift(1.1)
-    assert world.engine._llm is not None
-    _load_by_file(world.engine._llm, world.decoder.state_dict().items())
+    assert world.engine.llm is not None
+    _load_by_file(world.engine.llm, world.decoder.state_dict().items())
     assert world.gap(world.sample()) < CLOSE
     world.shift(1 / 1.1)
     world.engine.renew()
