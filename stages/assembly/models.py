@@ -27,7 +27,6 @@ from stages.model.reward_model import RewardModel
 from stages.model.tokenizer import TokenizerCodec, load_tokenizer, save_tokenizer, train_tokenizer
 from stages.rewards.scorer import Judge
 from stages.rollout.embedded import EmbeddedEngine
-from stages.rollout.vllm import VLLMEngine
 
 
 def team_of(params: Params) -> Team:
@@ -70,7 +69,9 @@ def open_model(folder: Path, params: Params) -> Model:
 def _engine(folder: Path, decoder: Decoder, codec: TokenizerCodec, rollout: Rollout, team: Team) -> Engine:
     if rollout.engine == "embedded":
         return EmbeddedEngine(decoder, end_id=codec.end_id, pad_id=codec.pad_id, batch=rollout.batch, team=team)
-    return VLLMEngine(
+    from stages.rollout.served import vllm_engine
+
+    return vllm_engine(
         folder,
         settings=rollout.vllm,
         end_id=codec.end_id,

