@@ -1,7 +1,5 @@
 """vLLM as a server on this machine, for several copies of a model: started by a stage, it ends with it, however that ends.
 
-    python -m stages.rollout.serving OPTIONS    # vLLM's own options; ends when its standard input does
-
 The servers of other machines are started by hand or by a scheduler with the same options (docs/engines.md).
 """
 
@@ -12,7 +10,6 @@ import socket
 import subprocess
 import sys
 import tempfile
-import threading
 import time
 import urllib.request
 from pathlib import Path
@@ -21,6 +18,7 @@ import torch
 
 from stages.contract.errors import UserError
 from stages.contract.params import VLLM
+from stages.rollout import keeper
 from stages.rollout.vllm import CPU_CACHE_BYTES, gpu_share
 
 MODEL = "r1"  # the name that requests ask for
@@ -60,9 +58,10 @@ class Server:
         port = _free_port()
         self.url = f"http://127.0.0.1:{port}"
         self.log = Path(tempfile.mkstemp(prefix="vllm-", suffix=".log")[1])
+        vllm = [sys.executable, "-m", "vllm.entrypoints.openai.api_server"]
         with self.log.open("w") as log:
             self._process = subprocess.Popen(
-                [sys.executable, "-m", "stages.rollout.serving", *options(folder, settings, copies=copies, port=port)],
+                [sys.executable, "-m", keeper.__name__, *vllm, *options(folder, settings, copies=copies, port=port)],
                 stdin=subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -96,15 +95,3 @@ def _free_port() -> int:
         probe.bind(("127.0.0.1", 0))
         port: int = probe.getsockname()[1]
         return port
-
-
-def _end_with_starter() -> None:
-    sys.stdin.buffer.read()  # nothing is ever written: it returns when the other end is gone
-    os.killpg(0, signal.SIGKILL)
-
-
-if __name__ == "__main__":
-    import runpy
-
-    threading.Thread(target=_end_with_starter, daemon=True).start()
-    runpy.run_module("vllm.entrypoints.openai.api_server", run_name="__main__", alter_sys=True)
