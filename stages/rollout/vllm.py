@@ -43,7 +43,10 @@ _set_threads = torch.set_num_threads  # on a CPU vLLM puts a function that does 
 
 
 class VLLMEngine:
-    """Samples with vLLM. It is started by the first call that needs it: a stage that never samples never pays for it."""
+    """Samples with vLLM. It is started by the first call that needs it: a stage that never samples never pays for it.
+
+    A process can have one of them at a time: vLLM keeps what its engines share in the process.
+    """
 
     copies_weights = True
 

@@ -35,6 +35,7 @@ class World:
         self.folder = tiny_model.save(self.decoder, folder)
         self.policy = DecoderPolicy(self.decoder, pad_id=self.codec.pad_id)
         self.prompts = [self.codec.prompt(question) for question in QUESTIONS]
+        self.fresh = {name: tensor.clone() for name, tensor in self.decoder.state_dict().items()}
         self.engine = self.another(VLLM(dtype=dtype))  # type: ignore[arg-type]
 
     def another(self, settings: VLLM) -> VLLMEngine:
@@ -64,6 +65,11 @@ class World:
             for row, (_, c) in zip(logps.tolist(), pairs, strict=True)
             for ours, theirs in zip(row, c.logps, strict=False)
         )
+
+    def reset(self) -> None:
+        """The weights of the checkpoint again, for policy and engine."""
+        self.decoder.load_state_dict(self.fresh)
+        self.engine.renew()
 
     def shift(self, factor: float) -> None:
         with torch.no_grad():
