@@ -30,7 +30,7 @@ from stages.rollout.seeds import request_seed
 from stages.rollout.vllm import VLLMEngine
 
 ROOT = Path(__file__).parents[1]
-PROMPTS, DRAWS, NEW_TOKENS = 600, 8, 64
+PROMPTS, DRAWS, NEW_TOKENS = 300, 4, 48
 SHAPE = Shape(hidden=192, layers=6, heads=6, head_dim=32, feed_forward=512, rope_theta=100.0, max_positions=2048)
 
 
