@@ -5,12 +5,15 @@ what it wrote is verified again; right and readable rows stay.
 Reads: data/prompts/{train,validation,test}.parquet, data/zero/checkpoint. Writes: examples.parquet (+ rejected).
 """
 
-from stages.assembly.rows import sampled_examples, write_examples
+import polars as pl
+
+from stages.assembly.curation import Part, curated
+from stages.assembly.rows import held_out_tasks, sampled_examples
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Params
 from stages.contract.transcript import split
-from stages.curate.filters import bad_format, incorrect, mixed_language, repetition
+from stages.curate.recipe import Recipe
 from stages.tasks.traces import response, translated
 
 
@@ -18,18 +21,30 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     assert params.cold_start is not None and params.rollout is not None
     settings = params.cold_start
     # The refiner knows the world's own words only: a thought that is still mixed after it is not readable.
-    filters = [
-        incorrect,
-        bad_format(params.rollout.template),
-        mixed_language(min_consistency=1.0),
-        repetition(max_share=settings.max_repetition),
-    ]
-    sampled, curated = sampled_examples(
-        params, settings, paths, report, checkpoint="zero/checkpoint", filters=filters, refine=refine
+    readable = Recipe(
+        verified=True,
+        template=params.rollout.template,
+        min_language=1.0,
+        max_tokens=settings.max_tokens,
+        min_words=settings.min_words,
+        max_repetition=settings.max_repetition,
+        sketched=settings.near_duplicates > 0,
+        forget=settings.forget,
+        seed=params.seed,
     )
-    dropped = write_examples(curated, paths)
-    refined = int((curated.kept["r1_op"] == "refine").sum())
-    paths.write_metrics({"sampled": sampled, "rows": len(curated.kept), "refined": refined, **dropped})
+    sampled = sampled_examples(params, settings, paths, report, checkpoint="zero/checkpoint", refine=refine)
+    funnel = curated(
+        [Part(name="sampled", frames=[sampled], recipe=readable)],
+        settings,
+        held_out_tasks(paths),
+        paths,
+        report,
+        template=params.rollout.template,
+        workers=params.threads,
+    )
+    ops = pl.scan_parquet(paths.out / "examples.parquet").filter(pl.col("r1_op") == "refine").select(pl.len()).collect()
+    refined = int(ops.item())
+    paths.write_metrics({"sampled": len(sampled), "rows": funnel.kept, "refined": refined, **funnel.dropped_metrics()})
 
 
 def refine(text: str, language: str) -> str:

@@ -16,7 +16,7 @@ from stages.contract.tables import read_table, write_table
 from stages.curate.decontaminate import decontaminate, hold_out
 from stages.curate.dedup import deduplicate
 from stages.curate.outcome import forget
-from stages.tasks.corpus import documents, general_tasks, problem_tasks
+from stages.tasks.corpus import SOURCE, documents, general_tasks, problem_tasks
 
 SPLITS = ("test", "validation", "train")  # held-out ones first: what they hold, the later ones may not
 
@@ -32,7 +32,9 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
         drawn = problem_tasks(world, getattr(wanted, split), seed=f"{params.seed} {split}")
         unique = deduplicate(pl.concat([drawn, *imported[split]]))
         remembered = forget(unique.kept, wanted.forget)
-        clean = decontaminate(remembered.kept, hold_out(held_out, ngram=wanted.ngram))
+        # The world's own problems are alike by nature, and their states tell them apart.
+        alike = (held_out["source"] != SOURCE["source"]).to_list()
+        clean = decontaminate(remembered.kept, hold_out(held_out, ngram=wanted.ngram, alike=alike))
         write_table(clean.kept, paths.out / f"{split}.parquet", TASKS)
         rejected = pl.concat([unique.rejected, remembered.rejected, clean.rejected])
         write_table(rejected, paths.out / f"{split}_rejected.parquet", TASKS.rejected())

@@ -10,15 +10,16 @@ import random
 
 import polars as pl
 
-from stages.assembly.rows import sampled_examples, write_examples
+from stages.assembly.curation import Part, curated
+from stages.assembly.rows import held_out_tasks, sampled_examples
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Params
 from stages.contract.schemas import EXAMPLES, TASKS
 from stages.contract.tables import read_table
 from stages.contract.task import Task, tasks_of
-from stages.curate.filters import bad_format, code_block, incorrect, long_paragraph, mixed_language, repetition
-from stages.curate.outcome import Curated, forget
+from stages.curate.recipe import GENERAL, GRADED, Recipe
+from stages.tasks.corpus import SOURCE
 from stages.tasks.general import by_question, reply
 
 QUALITY = 0.85  # share of the general rows that are as the guideline wants them
@@ -27,29 +28,46 @@ QUALITY = 0.85  # share of the general rows that are as the guideline wants them
 def main(params: Params, paths: Paths, report: Reporter) -> None:
     assert params.rejection is not None and params.rollout is not None
     settings = params.rejection
-    filters = [
-        incorrect,
-        bad_format(params.rollout.template),
-        mixed_language(min_consistency=settings.min_language),
-        code_block,
-        long_paragraph(max_characters=settings.max_paragraph),
-        repetition(max_share=settings.max_repetition),
-    ]
-    sampled, curated = sampled_examples(params, settings, paths, report, checkpoint="grpo/checkpoint", filters=filters)
-    general = read_table(paths.data / "prompts" / "general.parquet", TASKS)
-    written = forget(general_rows(tasks_of(general), settings.general, seed=params.seed), settings.forget)
-    everything = Curated(
-        kept=pl.concat([curated.kept, written.kept]),  # rows of a task side by side; trainings shuffle them
-        rejected=pl.concat([curated.rejected, written.rejected]),
+    readable = Recipe(
+        verified=True,
+        template=params.rollout.template,
+        min_language=settings.min_language,
+        no_code_block=True,
+        max_paragraph=settings.max_paragraph,
+        max_tokens=settings.max_tokens,
+        min_words=settings.min_words,
+        max_repetition=settings.max_repetition,
+        sketched=settings.near_duplicates > 0,
+        domains=settings.domains,
+        forget=settings.forget,
+        seed=params.seed,
     )
-    dropped = write_examples(everything, paths)
-    kept = {"sampled": sampled, "reasoning_rows": len(curated.kept), "general_rows": len(written.kept)}
-    paths.write_metrics({**kept, "accepted": len(curated.kept) / max(1, sampled), **dropped})
+    sampled = sampled_examples(params, settings, paths, report, checkpoint="grpo/checkpoint")
+    general = read_table(paths.data / "prompts" / "general.parquet", TASKS)
+    written = general_rows(tasks_of(general), settings.general, seed=params.seed)
+    # Few people write it all: what they write is alike, and all of it is wanted.
+    as_written = Recipe(unique=False, forget=settings.forget, seed=params.seed)
+    funnel = curated(
+        [
+            Part(name="sampled", frames=[sampled], recipe=readable),
+            Part(name="general", frames=[written], recipe=as_written),
+        ],
+        settings,
+        held_out_tasks(paths),
+        paths,
+        report,
+        template=params.rollout.template,
+        workers=params.threads,
+    )
+    accepted, general_kept = funnel.sources[0], funnel.domains.get(GENERAL, 0)
+    kept = {"sampled": len(sampled), "reasoning_rows": funnel.kept - general_kept, "general_rows": general_kept}
+    paths.write_metrics({**kept, "accepted": accepted / max(1, len(sampled)), **funnel.dropped_metrics()})
 
 
 def general_rows(tasks: list[Task], count: int, *, seed: int) -> pl.DataFrame:
     """`count` general-capability rows, written by the world's people."""
     rng, prompts = random.Random(f"{seed} general rows"), by_question()
+    ungraded = {"verdict": "unknown", "language_consistency": 1.0, "held_out": False, **SOURCE}
     rows = []
     for number in range(count):
         task = tasks[number % len(tasks)]
@@ -64,10 +82,10 @@ def general_rows(tasks: list[Task], count: int, *, seed: int) -> pl.DataFrame:
             "prompt": task.prompt,
             "response": reply(rng, prompts[task.prompt], quality=QUALITY),
             "num_tokens": 0,
-            "source": "r1/embedded-world",
+            **ungraded,
         }
         rows.append({"r1_id": EXAMPLES.row_id(row), **row})
-    return pl.DataFrame(rows, schema=EXAMPLES.schema)
+    return pl.DataFrame(rows, schema={**EXAMPLES.columns, **GRADED})
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """Sampled answers as rows: drawn from a model, graded, curated."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -13,23 +13,18 @@ from stages.contract.job import Paths
 from stages.contract.params import ColdStart, Params, Rejection, Sampling
 from stages.contract.phases import phases
 from stages.contract.schemas import EXAMPLES, TASKS, content_id
-from stages.contract.tables import read_table, write_table
+from stages.contract.tables import read_table
 from stages.contract.task import Task, tasks_of
 from stages.contract.transcript import Template
-from stages.curate.dedup import deduplicate
-from stages.curate.filters import Filter, Row, keep
-from stages.curate.mix import keep_per
-from stages.curate.outcome import Curated, forget, then
+from stages.curate.recipe import GRADED
 from stages.rewards.batch import Graders, Pending, processes_for
 from stages.rewards.scorer import Grade, grade
 from stages.tasks.problems import states_in
 
-GRADED = {"verdict": pl.String(), "language_consistency": pl.Float64()}
-
 
 def fitting(model: Model, tasks: Sequence[Task], *, max_new_tokens: int, report: Reporter) -> list[Task]:
     """The tasks whose prompt and answer fit into the model's positions; the user is told how many don't."""
-    room = model.policy.decoder.config.max_position_embeddings - max_new_tokens
+    room = model.positions - max_new_tokens
     fit = [task for task in tasks if len(model.codec.prompt(task.prompt)) <= room]
     if len(fit) < len(tasks):
         report.note(f"{len(tasks) - len(fit)} of {len(tasks)} prompts are longer than {room} tokens and are left out")
@@ -83,34 +78,41 @@ def sample_tasks(
     report.phase(name, total=len(tasks))
     samples = Samples(paths, name, report)
     ids = {begin: [task.id for task in tasks[begin : begin + chunk]] for begin in range(0, len(tasks), chunk)}
-    kept = samples.found(ids, draws=draws)
+    processes = model.processes
+
+    def sample(begin: int) -> list[list[Completion]]:
+        with phases("generate"):
+            return model.engine.generate(
+                [model.codec.prompt(t.prompt) for t in tasks[begin : begin + chunk]],
+                draws=draws,
+                max_new_tokens=sampling.max_new_tokens,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                seed=seed * 1_000_003 + begin,
+            )
+
+    samples.share(ids, sample)
+    kept = processes.first(samples.found(ids, draws=draws) if processes.leads else {})
     sampled: list[tuple[Task, int, Completion, str]] = []
     pending: list[Pending] = []
-    graders = Graders(processes_for(tasks), template=model.codec.template)
+    graders = Graders(processes_for(tasks) if processes.leads else 0, template=model.codec.template)
     for begin in ids:
         part = tasks[begin : begin + chunk]
         if begin not in kept:
             with samples.under_way():
-                with phases("generate"):
-                    kept[begin] = model.engine.generate(
-                        [model.codec.prompt(t.prompt) for t in part],
-                        draws=draws,
-                        max_new_tokens=sampling.max_new_tokens,
-                        temperature=sampling.temperature,
-                        top_p=sampling.top_p,
-                        seed=seed * 1_000_003 + begin,
-                    )
+                kept[begin] = sample(begin)
                 samples.put(begin, ids[begin], kept[begin])
         new = [
             (task, number, completion, model.codec.text(completion.tokens))
             for task, group in zip(part, kept.pop(begin), strict=True)
             for number, completion in enumerate(group)
         ]
-        pending.append(graders.submit([n[0] for n in new], [n[3] for n in new], [n[2].finished for n in new]))
+        if processes.leads:
+            pending.append(graders.submit([n[0] for n in new], [n[3] for n in new], [n[2].finished for n in new]))
         sampled += new
         report.step(begin + len(part), {"tokens": sum(len(s[2].tokens) for s in sampled)})
     with phases("reward"):
-        grades = [grade for one in pending for grade in one.result()]
+        grades = processes.first([grade for one in pending for grade in one.result()])
     graders.close()
     return [
         Draw(task=task, number=number, completion=completion, text=text, grade=graded)
@@ -127,9 +129,10 @@ def example_rows(
     seed: int,
     op: str,
     template: Template,
+    held_out: Callable[[str], bool],
 ) -> pl.DataFrame:
-    """Sampled answers (or what a refiner made of them, `texts`) as rows of EXAMPLES, graded: two more columns,
-    `verdict` and `language_consistency`, that the curation filters read and `curated_examples` drops."""
+    """Sampled answers (or what a refiner made of them, `texts`) as rows of EXAMPLES with the columns GRADED, which
+    curation reads."""
     rows = []
     for draw, text in zip(draws, texts, strict=True):
         refined = text != draw.text
@@ -148,31 +151,11 @@ def example_rows(
             "source": "r1/sampled",
             "verdict": grades.verdict,
             "language_consistency": grades.language,
+            "held_out": held_out(text),
+            "license": "",
         }
         rows.append({"r1_id": EXAMPLES.row_id(row), **row})
     return pl.DataFrame(rows, schema={**EXAMPLES.columns, **GRADED})
-
-
-def curated_examples(
-    frame: pl.DataFrame,
-    filters: Sequence[Filter],
-    *,
-    held_out: Callable[[str], bool],
-    keep_per_prompt: int,
-    seed: int,
-    forgotten: Collection[str] = (),
-) -> Curated:
-    """Drop rows to forget (by id), filter graded rows, drop repeats and rows on held-out problems, and keep at most so
-    many a prompt."""
-
-    def held(row: Row) -> str | None:
-        return "held_out_state" if held_out(str(row["response"])) else None
-
-    remembered = forget(frame, forgotten)
-    filtered = then(remembered, keep(remembered.kept, [*filters, held]))
-    unique = then(filtered, deduplicate(filtered.kept, by=("prompt", "response")))
-    few = then(unique, keep_per(unique.kept, by="task_id", count=keep_per_prompt, seed=seed))
-    return Curated(kept=few.kept.drop(*GRADED), rejected=few.rejected.drop(*GRADED))
 
 
 def sampled_examples(
@@ -182,22 +165,19 @@ def sampled_examples(
     report: Reporter,
     *,
     checkpoint: str,
-    filters: Sequence[Filter],
     refine: Callable[[str, str], str] | None = None,
-) -> tuple[int, Curated]:
+) -> pl.DataFrame:
     """Answers of a checkpoint to the first training problems, refined where a refiner (response, language) is given,
-    graded and curated. Returns how many were sampled, and what became of them."""
+    and graded: rows for curation."""
     model = open_model(paths.data / checkpoint, params)
-    train, validation, test = (
-        read_table(paths.data / "prompts" / f"{name}.parquet", TASKS) for name in ("train", "validation", "test")
-    )
+    train = read_table(paths.data / "prompts" / "train.parquet", TASKS)
     sampling = settings.sampling
     tasks = fitting(model, tasks_of(train), max_new_tokens=sampling.max_new_tokens, report=report)[: settings.prompts]
     drawn = sample_tasks(
         model, tasks, sampling, paths, report, draws=sampling.draws, seed=params.seed, name=f"sampling {checkpoint}"
     )
     texts = [refine(draw.text, draw.task.language) if refine else draw.text for draw in drawn]
-    rows = example_rows(
+    return example_rows(
         drawn,
         texts,
         sampling,
@@ -205,20 +185,11 @@ def sampled_examples(
         seed=params.seed,
         op="refine" if refine else "generate",
         template=model.codec.template,
+        held_out=held_out_guard(held_out_tasks(paths)),
     )
-    curated = curated_examples(
-        rows,
-        filters,
-        held_out=held_out_guard(validation, test),
-        keep_per_prompt=settings.keep_per_prompt,
-        seed=params.seed,
-        forgotten=settings.forget,
-    )
-    return len(rows), curated
 
 
-def write_examples(curated: Curated, paths: Paths) -> dict[str, int]:
-    """Write examples.parquet and its sidecar; how many rows were dropped, by reason."""
-    write_table(curated.kept, paths.out / "examples.parquet", EXAMPLES)
-    write_table(curated.rejected, paths.out / "examples_rejected.parquet", EXAMPLES.rejected())
-    return {f"dropped_{reason}": count for reason, count in curated.reasons().items()}
+def held_out_tasks(paths: Paths) -> pl.DataFrame:
+    """The problems that no training row may hold."""
+    names = ("validation", "test")
+    return pl.concat([read_table(paths.data / "prompts" / f"{name}.parquet", TASKS) for name in names])

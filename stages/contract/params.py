@@ -125,6 +125,38 @@ class Rollout:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lora:
+    rank: int
+    alpha: float
+    targets: list[str] = field(default_factory=list)  # names of matrices (q_proj); empty: all of the layers'
+
+    def __post_init__(self) -> None:
+        _check(self.rank >= 1, "rank must be at least 1")
+        _check(self.alpha > 0, "alpha must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trainer:
+    """What trains: `embedded` is this process and its threads; `deepspeed` any number of processes (docs/training.md),
+    which what follows is for."""
+
+    engine: Literal["embedded", "deepspeed"] = "embedded"
+    zero_stage: int = 2  # what lies in parts: 1 the optimiser's state, 2 gradients too, 3 weights too
+    offload: Literal["none", "optimizer", "all"] = "none"  # what lies in the CPU's memory; all: weights too (stage 3)
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    gradient_checkpointing: bool = False
+    packing: bool = False  # sequences one after the other instead of padded
+    reference: Literal["device", "cpu"] = "device"  # where the KL term's reference waits
+    lora: Lora | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.zero_stage in (1, 2, 3), f"zero_stage is {self.zero_stage}; it must be 1, 2 or 3")
+        _check(
+            self.offload != "all" or self.zero_stage == 3, "offload all needs zero_stage 3: weights lie in parts there"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Objective:
     """The GRPO objective's options, named as the field names them. See stages/rl/objective.py."""
 
@@ -244,24 +276,57 @@ class Sampling:
 
 
 @dataclass(frozen=True, kw_only=True)
-class ColdStart:
-    prompts: int
+class Curation:
+    """What rows for fine-tuning must be. What isn't said is off. paper: all thresholds unspecified"""
+
     keep_per_prompt: int
-    sampling: Sampling
     max_repetition: float  # share of repeated n-grams above which a trace is unreadable
+    near_duplicates: float = 0.0  # similarity from which on one of two rows is dropped; 0: equal ones only
+    ngram: int = 10  # no row holds an n-gram of an imported benchmark
+    max_tokens: int = 0  # of a response; 0: any number
+    min_words: int = 0
+    pass_rate: list[float] = field(default_factory=lambda: [0.0, 1.0])  # share of a prompt's draws that may be right
+    imports: list[str] = field(default_factory=list)  # folders below data/imports/ whose traces join
+    licenses: list[str] = field(default_factory=list)  # of imported traces, those that may join; none: any
     forget: list[str] = field(default_factory=list)
+
+    def __post_init__(self) -> None:
+        low_high = self.pass_rate
+        _check(
+            len(low_high) == 2 and 0 <= low_high[0] <= low_high[1] <= 1, "pass_rate must be two shares, low and high"
+        )
+        _check(0 <= self.near_duplicates <= 1, "near_duplicates must be in [0, 1]")
+        _check(self.ngram >= 1, "ngram must be at least 1")
 
 
 @dataclass(frozen=True, kw_only=True)
-class Rejection:
+class ColdStart(Curation):
     prompts: int
-    keep_per_prompt: int
+    sampling: Sampling
+
+
+TABLE_5 = {"math": 395285, "code": 211129, "stem": 10124, "logic": 10395, "general": 177812}  # paper: Table 5, rows
+
+
+@dataclass(frozen=True, kw_only=True)
+class Rejection(Curation):
+    prompts: int
     general: int  # rows of general capability (the paper's 200K)
     sampling: Sampling
-    max_repetition: float
     max_paragraph: int  # characters in one paragraph of a thought
     min_language: float  # traces of lower language consistency are dropped
-    forget: list[str] = field(default_factory=list)
+    total: int = 0  # rows wanted in all, of each domain its share; 0: all that are left
+    shares: dict[str, float] = field(default_factory=lambda: dict[str, float](TABLE_5))  # of domains, in any unit
+    domains: dict[str, str] = field(default_factory=dict)  # family -> domain, where it has another name
+
+    def targets(self) -> dict[str, int]:
+        """Rows wanted of each domain, or nothing if all are."""
+        whole = sum(self.shares.values())
+        exact = {domain: self.total * share / whole for domain, share in self.shares.items()} if self.total else {}
+        found = {domain: int(rows) for domain, rows in exact.items()}
+        for domain in sorted(exact, key=lambda name: found[name] - exact[name])[: self.total - sum(found.values())]:
+            found[domain] += 1
+        return found
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -344,6 +409,7 @@ class Params:
     world: World | None = None
     prompts: Prompts | None = None
     rollout: Rollout | None = None
+    trainer: Trainer = field(default_factory=Trainer)
     base: Base | None = None
     zero: RL | None = None
     cold_start: ColdStart | None = None

@@ -131,6 +131,26 @@ EXAMPLES = Table(
     },
     identity=("prompt", "response"),
 )
+TRACES = Table(
+    name="traces",  # imported responses, before any curation
+    columns={
+        **ROW,
+        "task_id": pl.String(),  # the task's r1_id where it was imported too, else the hash of the prompt
+        "kind": pl.String(),
+        "family": pl.String(),
+        "language": pl.String(),
+        "prompt": pl.String(),
+        "response": pl.String(),
+        "answer": pl.String(),  # the task's gold answer, or ""
+        "verdict": pl.String(),  # the source's own word: correct | wrong | unknown
+        "reason": pl.String(),
+        "num_tokens": pl.Int32(),  # as the source counted, or 0
+        "source": pl.String(),
+        "revision": pl.String(),
+        "license": pl.String(),
+    },
+    identity=("prompt", "response"),
+)
 PAIRS = Table(
     name="pairs",
     columns={
@@ -186,7 +206,7 @@ SCORES = Table(
     identity=("model", "task_id", "r1_gen", "completion"),
 )
 
-TABLES = (TASKS, DOCUMENTS, ROLLOUTS, EXAMPLES, PAIRS, LABELS, SCORES)
+TABLES = (TASKS, DOCUMENTS, ROLLOUTS, EXAMPLES, TRACES, PAIRS, LABELS, SCORES)
 
 
 def table_of(schema: pl.Schema) -> Table | None:

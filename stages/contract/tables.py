@@ -2,7 +2,7 @@
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import polars as pl
@@ -10,6 +10,7 @@ import polars as pl
 from stages.contract.errors import UserError
 from stages.contract.schemas import Table
 
+STREAMED_ROWS = 1 << 13  # of a row group: at 20 KB a row it is held in memory as a whole
 PER_ITEM = ("student", "distill", "student_zero", "evaluate")  # stages with one folder an item
 
 
@@ -26,10 +27,26 @@ def write_table(rows: pl.DataFrame | Sequence[dict[str, object]], path: Path, ta
     frame = rows if isinstance(rows, pl.DataFrame) else pl.DataFrame(list(rows), schema=table.schema)
     if frame.schema != table.schema:
         raise ValueError(f"{table.name}: {_difference(frame.schema, table.schema)}")
+    _write(path, lambda scratch: frame.write_parquet(scratch, compression="zstd", row_group_size=1 << 16))
+
+
+def sink_table(rows: pl.LazyFrame, path: Path, table: Table) -> None:
+    """Write rows that needn't fit into memory, as `write_table` does; small tables have the same bytes.
+
+    Raises:
+        ValueError, OSError: as `write_table`.
+    """
+    schema = rows.collect_schema()
+    if schema != table.schema:
+        raise ValueError(f"{table.name}: {_difference(schema, table.schema)}")
+    _write(path, lambda scratch: rows.sink_parquet(scratch, compression="zstd", row_group_size=STREAMED_ROWS))
+
+
+def _write(path: Path, write: Callable[[Path], None]) -> None:
     path.parent.mkdir(parents=True, exist_ok=True)
     scratch = path.with_name(path.name + ".part")
     try:
-        frame.write_parquet(scratch, compression="zstd", row_group_size=1 << 16)
+        write(scratch)
         os.replace(scratch, path)
     except pl.exceptions.PolarsError as error:
         # polars hides a full disk in its own error; the stage's starter must see it for what it is.

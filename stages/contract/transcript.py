@@ -88,9 +88,10 @@ def _tagged(response: str) -> Transcript:
         # The chat form: what follows the thought is the summary.
         return Transcript(thought=thought, answer=after.strip() or None if opened else None, well_formed=False)
     answer, answer_closed, trailing = tail.partition(END_ANSWER)
+    # Where only blanks stand around the two parts, a second tag can only be within them.
     well_formed = bool(
         opened and answer_closed and not (before.strip() or head.strip() or trailing.strip())
-        and all(response.count(tag) == 1 for tag in (THINK, END_THINK, ANSWER, END_ANSWER))
+        and not (THINK in rest or ANSWER in (thought or "") or END_ANSWER in (thought or "") or END_THINK in answer)
     )  # fmt: skip
     return Transcript(thought=thought, answer=answer.strip() if answer_closed else None, well_formed=well_formed)
 

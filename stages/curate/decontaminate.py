@@ -1,109 +1,208 @@
-"""Decontamination: no training row may hold a held-out problem, not even as a state on the way to its own answer.
+"""Decontamination: no training row may hold a held-out problem, however it is typed, renumbered or wrapped.
 
-The paper drops any text with a 10-gram that a benchmark has too (its section on decontamination). Words
-here are `curate.words.tokens`, so that spacing and typesetting don't hide a match, and a text shorter
-than n is one gram as a whole, so that short problems can be flagged at all.
+The paper drops any text with a 10-gram that a benchmark has too (its section on decontamination). Here, over words that
+typesetting doesn't change (stages/curate/words.py), a text is dropped for
 
-What is not covered: paraphrases and translations.
+- `held_out_text`: it is a held-out problem but for case and spacing;
+- `held_out_state`: a state of its solution is a held-out problem (the embedded world's rows have their states);
+- `held_out_ngram`: it shares an n-gram; a problem shorter than n is one gram as a whole, and if it has a number and
+  at least 5 words it is also found within a longer text;
+- `held_out_template`: it is a held-out problem but for its numbers, typesetting and punctuation;
+- `held_out_near`: half of a held-out problem's 4-grams of words, numbers masked, are in it.
+
+What is not covered: paraphrases, translations, letters of another alphabet that look alike, words spelled out letter by
+letter; numbers changed in a problem of fewer than 8 words.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TypeVar
 
+import numpy as np
 import polars as pl
+from numpy.typing import NDArray
 
 from stages.curate.outcome import Curated, divide
-from stages.curate.words import masked, normalise, tokens
+from stages.curate.words import Grams, Hashes, Places, Words, fold, grams, normalise, words
 
-T = TypeVar("T")
-MIN_TEMPLATE = 8  # tokens: below that, too many different problems share a template
+MIN_WITHIN = 5  # words of a short problem that is looked for within longer texts
+MIN_TEMPLATE = 8  # words: below that, too many different problems share a template
+NEAR_GRAM = 4
+NEAR_SHARE = 0.5
+HOW = (
+    "held_out_text",
+    "held_out_state",
+    "held_out_ngram",
+    "held_out_template",
+    "held_out_near",
+)  # in the order of blame
+
+
+@dataclass(frozen=True, kw_only=True)
+class Index:
+    """Grams of held-out problems, sorted, each with the problems (by number) that have it."""
+
+    hash_G: Hashes
+    begin_G1: Places  # where each gram's problems begin in `item_M`
+    item_M: Places
+    seen: NDArray[np.bool_]  # whether any gram begins with these 20 bits: most words of most texts are none
+
+    @classmethod
+    def of(cls, found: Grams, items: Sequence[int] | Places) -> "Index":
+        """Index the grams of texts, whose problems are `items`."""
+        item_N = np.asarray(items, np.int64)[found.texts()]
+        order = np.lexsort((item_N, found.hash_N))
+        pairs = np.unique(np.stack([found.hash_N[order], item_N[order].astype(np.uint64)]), axis=1)
+        hash_G, begin_G = np.unique(pairs[0], return_index=True)
+        seen = np.zeros(1 << 20, np.bool_)
+        seen[hash_G >> np.uint64(44)] = True
+        return cls(
+            hash_G=hash_G,
+            begin_G1=np.concatenate([begin_G, [pairs.shape[1]]]),
+            item_M=pairs[1].astype(np.int64),
+            seen=seen,
+        )
+
+    def pairs(self, found: Grams) -> tuple[Places, Places, Hashes]:
+        """Texts and the problems whose grams they have, with the gram; a gram that a text repeats is repeated."""
+        if not len(self.hash_G):
+            return np.zeros(0, np.int64), np.zeros(0, np.int64), np.zeros(0, np.uint64)
+        maybe = np.flatnonzero(self.seen[found.hash_N >> np.uint64(44)])
+        place = np.minimum(np.searchsorted(self.hash_G, found.hash_N[maybe]), len(self.hash_G) - 1)
+        hit = self.hash_G[place] == found.hash_N[maybe]
+        gram, place = maybe[hit], place[hit]
+        text = np.searchsorted(found.begin_T1, gram, side="right") - 1
+        counts = np.diff(self.begin_G1)[place]
+        start = np.repeat(self.begin_G1[place] - np.concatenate([[0], np.cumsum(counts)[:-1]]), counts)
+        item = self.item_M[np.arange(counts.sum()) + start]
+        return np.repeat(text, counts), item, np.repeat(found.hash_N[gram], counts)
 
 
 @dataclass(frozen=True, kw_only=True)
 class HeldOut:
-    """What may not appear in training: each key leads to the `r1_id` of the first held-out row that has it.
+    """What may not appear in training. `ids` are the `r1_id`s of the held-out rows, which the rest counts in.
 
     `states` holds the held-out problems themselves, not the states of their solutions: those are
     easier problems, and the last one is a bare result, which most training rows share.
     """
 
+    ids: Sequence[str]
     ngram: int  # 0: n-grams are not compared
-    texts: dict[str, str]
-    grams: dict[tuple[str, ...], str]
-    states: dict[str, str]
+    texts: dict[str, int]
+    states: dict[str, int]
+    grams: Index
+    within: dict[int, Index]  # short problems, by their number of words
+    near: Index
+    near_size: Places  # of each problem, how many different grams it has in `near`; 0: it is not compared
+    near_count: Places  # and how many in all
 
 
-def hold_out(frame: pl.DataFrame, *, ngram: int = 10) -> HeldOut:
-    """Index held-out tasks: columns `r1_id`, `prompt`, and `states`, whose first is the problem's own."""
-    texts: dict[str, str] = {}
-    grams: dict[tuple[str, ...], str] = {}
-    states: dict[str, str] = {}
-    for row_id, prompt in frame.select("r1_id", "prompt").iter_rows():
-        texts.setdefault(normalise(prompt), row_id)
-        if ngram:
-            for gram in _grams(tokens(prompt), ngram):
-                grams.setdefault(gram, row_id)
-    if "states" in frame.columns:
-        for row_id, hashes in frame.select("r1_id", "states").iter_rows():
-            if hashes:
-                states.setdefault(hashes[0], row_id)
-    return HeldOut(ngram=ngram, texts=texts, grams=grams, states=states)
+def hold_out(frame: pl.DataFrame, *, ngram: int = 10, alike: Sequence[bool] | None = None) -> HeldOut:
+    """Index held-out tasks: columns `r1_id`, `prompt`, and `states`, whose first is the problem's own.
+
+    `alike` says of each row whether problems that are like it are dropped, too (short ones within longer texts,
+    templates, near-duplicates); by default all. Not so for a generator's problems, which are alike by nature.
+    """
+    prompts = frame.get_column("prompt")
+    alike_T = np.ones(len(prompts), np.bool_) if alike is None else np.asarray(alike, np.bool_)
+    found = words(fold(prompts))
+    count_T = np.diff(found.begin_T1)
+    short_T = (count_T >= MIN_WITHIN) & (count_T < ngram) & found.has_number() & alike_T
+    template = found.template()
+    long_T = (np.diff(template.begin_T1) >= MIN_TEMPLATE) & alike_T
+    near = _index(template, long_T, NEAR_GRAM)
+    return HeldOut(
+        ids=frame.get_column("r1_id").to_list(),
+        ngram=ngram,
+        texts=_first(map(normalise, prompts.to_list())),
+        states=_first(s[0] if s else "" for s in frame["states"].to_list()) if "states" in frame.columns else {},
+        grams=_index(found, np.full(len(prompts), ngram > 0), ngram or 1),
+        within={n: _index(found, short_T & (count_T == n), n) for n in sorted(set(count_T[short_T].tolist()))},
+        near=near,
+        near_size=np.bincount(near.item_M, minlength=len(prompts)),
+        near_count=np.diff(grams(template, NEAR_GRAM).begin_T1),
+    )
+
+
+def _index(found: Words, chosen_T: NDArray[np.bool_], n: int) -> Index:
+    kept = found.texts(chosen_T)
+    return Index.of(grams(kept, n), np.flatnonzero(chosen_T))
+
+
+def _first(keys: Iterable[str]) -> dict[str, int]:
+    found: dict[str, int] = {}
+    for number, key in enumerate(keys):
+        if key:
+            found.setdefault(key, number)
+    return found
 
 
 def decontaminate(frame: pl.DataFrame, held_out: HeldOut, *, column: str = "prompt") -> Curated:
     """Drop rows that hold a held-out problem, in the text of `column` or among their `states`.
 
-    Reasons, in the order they are looked for, each with the held-out row's id after a colon:
-    `held_out_text`, `held_out_state`, `held_out_ngram`.
+    The reason is the first of HOW that holds, with the held-out row's id after a colon.
     """
-    states: Iterable[list[str] | None] = (
-        frame.get_column("states").to_list() if "states" in frame.columns else [None] * frame.height
-    )
-    return divide(
-        frame,
-        [
-            _overlap(text, hashes or [], held_out)
-            for text, hashes in zip(frame.get_column(column).to_list(), states, strict=True)
-        ],
-    )
+    states = frame.get_column("states").to_list() if "states" in frame.columns else ()
+    return divide(frame, blame(matches(frame.get_column(column), held_out, states=states), held_out, frame.height))
 
 
-def _overlap(text: str, states: list[str], held_out: HeldOut) -> str | None:
-    if found := held_out.texts.get(normalise(text)):
-        return f"held_out_text:{found}"
-    if found := _first_hit(states, held_out.states):
-        return f"held_out_state:{found}"
-    if held_out.ngram and (found := _first_hit(_grams(tokens(text), held_out.ngram), held_out.grams)):
-        return f"held_out_ngram:{found}"
-    return None
+def blame(found: pl.DataFrame, held_out: HeldOut, num_texts: int) -> list[str | None]:
+    """The first reason of each text, from its matches."""
+    reasons: list[str | None] = [None] * num_texts
+    for text, item, how in found.sort("text", "how", "item").unique("text", keep="first").iter_rows():
+        reasons[text] = f"{HOW[how]}:{held_out.ids[item]}"
+    return reasons
 
 
-def template_matches(frame: pl.DataFrame, held_out: pl.DataFrame) -> pl.DataFrame:
-    """Rows whose prompt equals a held-out prompt but for its numbers, as `r1_id`, `held_out_id`.
+def matches(
+    texts: pl.Series, held_out: HeldOut, *, states: Sequence[Sequence[str] | None] = (), cut: Words | None = None
+) -> pl.DataFrame:
+    """Which texts hold which held-out problems: `text` and `item` by number, `how` as a place in HOW.
 
-    A report and no filter: a word problem with other numbers may be a copy, but in a synthetic world
-    all problems of a family share their template.
+    `cut`: the folded texts' words, where they were cut already; then whole texts aren't compared letter by letter.
     """
-    templates: dict[tuple[str, ...], str] = {}
-    for row_id, prompt in held_out.select("r1_id", "prompt").iter_rows():
-        words = masked(tokens(prompt))
-        if len(words) >= MIN_TEMPLATE:
-            templates.setdefault(tuple(words), row_id)
-    matches = [
-        (row_id, templates[key])
-        for row_id, prompt in frame.select("r1_id", "prompt").iter_rows()
-        if (key := tuple(masked(tokens(prompt)))) in templates
-    ]
-    return pl.DataFrame(matches, schema={"r1_id": pl.String, "held_out_id": pl.String}, orient="row")
+    found = cut or words(fold(texts))
+    pairs = [(0, *_equal(map(normalise, () if cut else texts.to_list()), held_out.texts))]
+    pairs += [(1, *_equal(hashes or (), held_out.states, text)) for text, hashes in enumerate(states)]
+    begin = 0
+    for block in found.blocks():
+        pairs += [(how, text + begin, item) for how, text, item in _alike(block, held_out)]
+        begin += len(block)
+    return pl.concat(
+        pl.DataFrame({"text": text, "item": item, "how": [how] * len(text)}, schema=_MATCH)
+        for how, text, item in pairs
+        if how < 1 or len(text)
+    ).unique()
 
 
-def _grams(words: list[str], n: int) -> list[tuple[str, ...]]:
-    """All n-grams in order; the whole text where it is shorter; nothing for a text without tokens."""
-    if len(words) <= n:
-        return [tuple(words)] if words else []
-    return list(zip(*(words[i:] for i in range(n)), strict=False))
+def _alike(found: Words, held_out: HeldOut) -> Iterator[tuple[int, Places, Places]]:
+    """(how, texts, items) of texts that hold n-grams or other large parts of a problem."""
+    if held_out.ngram:
+        yield (2, *held_out.grams.pairs(grams(found, held_out.ngram))[:2])
+    for n, index in held_out.within.items():
+        yield (2, *index.pairs(grams(found, n))[:2])
+    if held_out.near_size.any():
+        text, item, whole = _near(grams(found.template(), NEAR_GRAM), held_out)
+        yield 3, text[whole], item[whole]
+        yield 4, text[~whole], item[~whole]
 
 
-def _first_hit(keys: Iterable[T], index: dict[T, str]) -> str | None:
-    return next((index[key] for key in keys if key in index), None)
+_MATCH = {"text": pl.Int64, "item": pl.Int64, "how": pl.Int8}
+
+
+def _equal(keys: Iterable[str], index: dict[str, int], text: int | None = None) -> tuple[Places, Places]:
+    hits = [(number if text is None else text, index[key]) for number, key in enumerate(keys) if key in index]
+    pairs = np.array(hits, np.int64).reshape(-1, 2)
+    return pairs[:, 0], pairs[:, 1]
+
+
+def _near(found: Grams, held_out: HeldOut) -> tuple[Places, Places, NDArray[np.bool_]]:
+    """Texts that have a large share of a problem's grams, and whether they have all of them and nothing else."""
+    text, item, gram = held_out.near.pairs(found)
+    if not len(text):
+        return text, item, np.zeros(0, np.bool_)
+    shared = pl.DataFrame({"text": text, "item": item, "gram": gram}).group_by("text", "item").agg(pl.n_unique("gram"))
+    text, item, count = (shared[name].to_numpy() for name in ("text", "item", "gram"))
+    size = held_out.near_size[item]
+    enough = count >= NEAR_SHARE * size
+    whole = (count == size) & (np.diff(found.begin_T1)[text] == held_out.near_count[item])
+    return text[enough], item[enough], whole[enough]

@@ -47,8 +47,8 @@ class Scoring(Protocol):
 class Trained(Scoring, Protocol):
     """The policy in training."""
 
-    def in_dtype(self, dtype: torch.dtype) -> Scoring:
-        """A frozen copy that computes in another dtype."""
+    def in_dtype(self, dtype: torch.dtype) -> Scoring | None:
+        """A frozen copy that computes in another dtype; None where there can't be one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,7 +71,7 @@ class Suspects:
     """
 
     templates: Mapping[str, Callable[[str], Sequence[int]]]
-    in_dtype: Callable[[torch.dtype], Scoring]
+    in_dtype: Callable[[torch.dtype], Scoring | None]
     older: Mapping[str, Scoring]
     resampled: Callable[[], Sequence[Scored]] | None
 
@@ -149,6 +149,8 @@ def _findings(
     yield _temperature(policy, scored, temperature)
     for name, dtype in DTYPES.items():
         other = suspects.in_dtype(dtype)
+        if other is None:
+            continue
         left = gap(other, scored, temperature=temperature)
         # Another kernel rounds otherwise in the same dtype, so a gap of the size of the trainer's own rounding counts as well.
         own = gap(other, _as_scored(policy, scored, temperature), temperature=temperature)

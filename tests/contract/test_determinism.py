@@ -3,15 +3,17 @@
 import ast
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from stages.contract.determinism import ENGINE, GRADING, LIBRARIES, SAMPLERS_OWN, TIME_LIMITS, determinism
 from stages.contract.params import Params, Rollout
+from tests.stages import small
 
 ROOT = Path(__file__).parents[2]
-FETCHING = {"huggingface_hub"}  # brings files, which are then compared by their content
+FETCHING = {"huggingface_hub", "ruamel"}  # brings files, which are then compared by their content
 
 
 def _imported(path: Path) -> set[str]:
@@ -55,6 +57,14 @@ def test_the_grading_stages_are_those_that_call_a_grader() -> None:
 def test_what_stays_open_is_named(stage: str, engine: str | None, told: list[str]) -> None:
     rollout = Rollout(engine=engine, template="tiny", batch=8) if engine else None  # type: ignore[arg-type]
     assert determinism(stage, Params(threads=2, rollout=rollout), {"torch": "1"}).open == told
+
+
+def test_near_duplicates_depend_on_the_library_that_sketches_them() -> None:
+    rejection = small.params().rejection
+    assert rejection is not None
+    for similarity, named in ((0.8, True), (0.0, False)):
+        params = Params(rejection=replace(rejection, near_duplicates=similarity))
+        assert ("rensa" in determinism("rejection", params, {}).libraries) == named
 
 
 def test_only_loaded_libraries_are_named_with_their_versions() -> None:

@@ -3,10 +3,9 @@
 import polars as pl
 import pytest
 
-from stages.curate.decontaminate import decontaminate, hold_out, template_matches
+from stages.curate.decontaminate import decontaminate, hold_out
 from stages.curate.dedup import deduplicate
 from stages.curate.outcome import then
-from stages.curate.words import tokens
 
 LONG = r"Find the number of integers $n$ in the interval $[1,1000]$ such that $\frac{n}{3}$ is a perfect square."
 
@@ -47,21 +46,36 @@ def test_duplicates_by_several_columns() -> None:
         (LONG.upper().replace(r"\FRAC", r"\frac"), "held_out_text"),
         (LONG.replace("[1,1000]", r"\left[ 1, 1{,}000 \right]"), "held_out_ngram"),
         (LONG.replace(r"\frac", r"\dfrac").replace("$", ""), "held_out_ngram"),
+        (LONG.replace(" ", "  ").replace(".", " !"), "held_out_ngram"),
+        (LONG.replace("integers", "in\u200btegers").replace("such", "ｓｕｃｈ"), "held_out_ngram"),  # unseen, and wide
         ("Here is one: " + LONG + " Good luck.", "held_out_ngram"),
         ("Compute, please:  2+2", "held_out_ngram"),  # a short problem, equal as a whole
+        ("Now: compute please 2 + 2, and think.", "held_out_ngram"),  # and within a longer text
+        (LONG.replace("1000", "700").replace("3", "11").replace("[1,", "[5, "), "held_out_template"),
+        (LONG.replace("1,1000", "three, seven").replace(r"\frac{n}{3}", "n/9"), "held_out_template"),
+        ("Today find the number of primes $q$ in the interval $[2,50]$ such that $q$ is a perfect square.", ""),
+        ("Please find the number of even integers $n$ in the interval $[2,50]$ such that $n/5$ is a square.", "held_out_near"),
     ],
-)
+)  # fmt: skip
 def test_catches(prompt: str, reason: str) -> None:
     held_out = hold_out(rows([LONG, "Compute please 2 + 2"], name="h"))
-    assert decontaminate(rows([prompt]), held_out).reasons() == {reason: 1}
+    assert decontaminate(rows([prompt]), held_out).reasons() == ({reason: 1} if reason else {})
 
 
 @pytest.mark.parametrize(
-    "prompt", ["Compute please 2+3", "Find the number of integers n in the interval", "", "Compute"]
+    "prompt", ["Compute please 2+3", "Find the number of integers n in the interval", "", "Compute", "?!", "Find 2 - 2"]
 )
 def test_keeps(prompt: str) -> None:
-    held_out = hold_out(rows([LONG, "Compute please 2+2"], name="h"))
+    held_out = hold_out(rows([LONG, "Compute please 2+2", "", "Find"], name="h"))
     assert decontaminate(rows([prompt]), held_out).kept.height == 1
+
+
+def test_problems_of_a_generator_may_be_alike() -> None:
+    held_out = hold_out(rows([LONG, LONG.replace("perfect", "whole")], name="h"), alike=[False, True])
+    renumbered = [LONG.replace("3", "4"), LONG.replace("perfect", "whole").replace("3", "4")]
+    renumbered = [text.replace("1,1000", "7,6").replace("number of integers", "integer numbers") for text in renumbered]
+    curated = decontaminate(rows(renumbered), held_out)
+    assert curated.rejected.get_column("r1_drop").to_list() == ["held_out_near:h1"] * 2
 
 
 def test_a_held_out_problem_may_not_be_a_state_of_a_solution() -> None:
@@ -72,9 +86,13 @@ def test_a_held_out_problem_may_not_be_a_state_of_a_solution() -> None:
 
 
 def test_no_ngrams_on_request() -> None:
-    held_out = hold_out(rows([LONG], name="h"), ngram=0)
+    held_out = hold_out(rows([LONG], name="h"), ngram=0, alike=[False])
     assert decontaminate(rows(["So: " + LONG]), held_out).kept.height == 1
     assert decontaminate(rows([LONG]), held_out).kept.height == 0
+
+
+def test_nothing_is_held_out_by_nothing() -> None:
+    assert decontaminate(rows([LONG, ""]), hold_out(rows([]))).kept.height == 2
 
 
 def test_other_columns_and_frames_without_states() -> None:
@@ -82,20 +100,8 @@ def test_other_columns_and_frames_without_states() -> None:
     assert decontaminate(frame, hold_out(rows([LONG], name="h")), column="text").rejected.height == 1
 
 
-def test_template_matches_are_reported_apart() -> None:
-    held_out = rows(["Ann has 5 apples, gets 7 more and loses 3.", "what is 2+3"], name="h")
-    frame = rows(
-        ["Ann has 12 apples, gets 1,000 more and loses 4", "what is 4+5", "Bob has 5 apples, gets 7 more and loses 3"]
-    )
-    assert template_matches(frame, held_out).rows() == [("t0", "h0")]
-
-
 def test_steps_join_without_loss() -> None:
     frame = rows(["a", "a", LONG])
     first = deduplicate(frame)
     both = then(first, decontaminate(first.kept, hold_out(rows([LONG], name="h"))))
     assert (both.kept.height, both.reasons()) == (1, {"duplicate": 1, "held_out_text": 1})
-
-
-def test_tokens() -> None:
-    assert tokens(r"共有 $3\times 4$ 个, 即 12−1") == ["共", "有", "3", "*", "4", "个", "即", "12", "-", "1"]

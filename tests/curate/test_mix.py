@@ -1,9 +1,8 @@
 """Sampling: decided by seed and row ids, whatever the order of the rows."""
 
 import polars as pl
-import pytest
 
-from stages.curate.mix import keep_per, mix, sample, shuffle
+from stages.curate.mix import sample, shuffle
 
 FRAME = pl.DataFrame({"r1_id": [f"{i:03}" for i in range(100)], "task_id": [f"t{i % 10}" for i in range(100)]})
 
@@ -30,21 +29,6 @@ def test_every_row_is_about_equally_likely() -> None:
         for row in ids(sample(FRAME, count=25, seed=seed).kept):
             counts[row] += 1
     assert 60 < min(counts.values()) and max(counts.values()) < 140  # mean 100, standard deviation 8.7
-
-
-def test_keep_per_group() -> None:
-    drawn = keep_per(FRAME, by="task_id", count=3, seed=1)
-    assert drawn.kept.group_by("task_id").len().get_column("len").to_list() == [3] * 10
-    assert ids(keep_per(FRAME.reverse(), by="task_id", count=3, seed=1).kept) == ids(drawn.kept)
-
-
-def test_mix_draws_and_shuffles() -> None:
-    mixed = mix({"a": FRAME[:50], "b": FRAME[50:]}, {"a": 30, "b": 5}, seed=1)
-    assert mixed.kept.height == 35 and mixed.rejected.height == 65
-    assert len(ids(mixed.kept) & ids(FRAME[50:])) == 5
-    assert mixed.kept.get_column("r1_id").to_list() != sorted(mixed.kept.get_column("r1_id").to_list())
-    with pytest.raises(ValueError):
-        mix({"a": FRAME}, {"b": 1}, seed=1)
 
 
 def test_shuffle_is_a_permutation_decided_by_the_seed() -> None:

@@ -12,7 +12,6 @@ from stages.contract.errors import UserError
 from stages.contract.events import Silent
 from stages.contract.params import RL, Skew
 from stages.model.decoder import Decoder
-from stages.model.optimiser import adamw
 from stages.model.policy import DecoderPolicy
 from stages.rl.loop import Parts, train
 from stages.rl.skew import HINTS, Gate, Scored, gap
@@ -66,8 +65,8 @@ def _run(
         keep=lambda step, samples: None,
         gate=Gate(skew, templates=codec.other_templates()) if skew else None,
     )
-    optimiser = adamw(policy.parameters(), betas=[0.9, 0.99], weight_decay=0.0)
-    curves = train(parts, settings, seed=1, optimiser=optimiser, report=Silent())
+    optimisation = policy.optimisation(settings)
+    curves = train(parts, settings, seed=1, optimisation=optimisation, report=Silent())
     return curves, [p.flatten().tolist() for p in policy.parameters()]
 
 

@@ -1,11 +1,14 @@
 """What the stage files share: rewards from their parts, the order of tasks, curation, and what a row says of itself."""
 
+from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
 
+import polars as pl
 import pytest
 
 from stages.assembly.models import read_by
-from stages.assembly.rows import Draw, curated_examples, example_rows, held_out_guard, sampling_digest
+from stages.assembly.rows import Draw, example_rows, held_out_guard, sampling_digest
 from stages.assembly.training import _rollout_rows as rollout_rows
 from stages.assembly.training import picker
 from stages.contract.engine import Completion
@@ -13,11 +16,13 @@ from stages.contract.errors import UserError
 from stages.contract.params import Sampling, Stretch
 from stages.contract.schemas import EXAMPLES
 from stages.contract.task import Score, Task, tasks_of
-from stages.curate.filters import bad_format, incorrect
+from stages.curate.decide import Wanted
+from stages.curate.recipe import Recipe
 from stages.rewards.scorer import grade
 from stages.rl.loop import Sample
 from stages.tasks.corpus import problem_tasks
 from tests import tiny_model
+from tests.curate.streams import through
 from tests.stages import small
 
 SAMPLING = Sampling(draws=3, temperature=1.0, top_p=1.0, max_new_tokens=48)
@@ -69,7 +74,11 @@ def _draws(*texts: str) -> list[Draw]:
     ]
 
 
-def test_curation_drops_held_out_rows_repeats_and_what_is_too_many_each_with_its_reason() -> None:
+def _rows(draws: list[Draw], texts: list[str], held_out: Callable[[str], bool] = lambda text: False) -> pl.DataFrame:
+    return example_rows(draws, texts, SAMPLING, checkpoint="c", seed=3, op="refine", template="tiny", held_out=held_out)
+
+
+def test_curation_drops_held_out_rows_repeats_and_what_is_too_many_each_with_its_reason(tmp_path: Path) -> None:
     held = held_out_guard(
         problem_tasks(replace(tiny_model.WORLD, families={"chain": 1.0}, difficulties=[2]), 1, seed="a")
     )
@@ -80,8 +89,8 @@ def test_curation_drops_held_out_rows_repeats_and_what_is_too_many_each_with_its
         f"<think>first {shown} so 4</think><answer>4</answer>", "<think>2 13 24</think><answer>4</answer>",
         "<think>then 4</think><answer>4</answer>",
     ]  # fmt: skip
-    rows = example_rows(_draws(*texts), texts, SAMPLING, checkpoint="c", seed=0, op="refine", template="tiny")
-    curated = curated_examples(rows, [incorrect, bad_format("tiny")], held_out=held, keep_per_prompt=2, seed=0)
+    rows = _rows(_draws(*texts), texts, held_out=held)
+    curated = through(rows, Recipe(verified=True, template="tiny"), Wanted(keep_per_prompt=2), tmp_path)
     assert curated.reasons() == {"duplicate": 1, "held_out_state": 1, "incorrect": 2, "not_sampled": 1}
     assert curated.kept.schema == EXAMPLES.schema and len(curated.kept) == 2
     assert curated.rejected.schema == EXAMPLES.rejected().schema
@@ -89,22 +98,18 @@ def test_curation_drops_held_out_rows_repeats_and_what_is_too_many_each_with_its
     assert dropped["response"] == texts[4]
 
 
-def test_rows_to_forget_are_dropped_first_with_that_reason() -> None:
+def test_rows_to_forget_are_dropped_first_with_that_reason(tmp_path: Path) -> None:
     texts = [_answer("4"), "<think>then 4</think><answer>4</answer>"]
-    rows = example_rows(_draws(*texts), texts, SAMPLING, checkpoint="c", seed=0, op="refine", template="tiny")
+    rows = _rows(_draws(*texts), texts)
     forgotten = rows["r1_id"][0]
-    curated = curated_examples(
-        rows, [incorrect], held_out=lambda text: False, keep_per_prompt=1, seed=0, forgotten=[forgotten]
-    )
+    curated = through(rows, Recipe(verified=True, forget=[forgotten]), Wanted(keep_per_prompt=1), tmp_path)
     assert curated.kept["r1_id"].to_list() == [rows["r1_id"][1]]  # takes its place
     assert curated.rejected.select("r1_id", "r1_drop").rows() == [(forgotten, "forgotten")]
 
 
 def test_a_refined_row_says_so() -> None:
     drawn = _draws("<think>所以4</think><answer>4</answer>", _answer("4"))
-    rows = example_rows(
-        drawn, [_answer("4"), _answer("4")], SAMPLING, checkpoint="c", seed=3, op="refine", template="tiny"
-    )
+    rows = _rows(drawn, [_answer("4"), _answer("4")])
     assert rows["r1_op"].to_list() == ["refine", "generate"]
     assert rows["verdict"].to_list() == ["correct", "correct"]
     assert [gen["draw"] for gen in rows["r1_gen"]] == [0, 1]

@@ -78,11 +78,11 @@ STAGES = {
     "base": _expected({}, {"loss", "tokens", "parameters"}, CHECKPOINT, "curve"),
     "student@small": _expected({}, {"loss", "tokens", "parameters"}, CHECKPOINT, "curve"),
     "zero": _expected({"rollouts.parquet": ROLLOUTS}, RL_METRICS, CHECKPOINT, "curve validation"),
-    "cold_start": _expected(_rejected("examples", EXAMPLES), {"sampled", "rows", "refined"}, set()),
+    "cold_start": _expected(_rejected("examples", EXAMPLES), {"sampled", "rows", "refined"}, set(), "funnel"),
     "cold_sft": _expected({}, SFT_METRICS, CHECKPOINT, "curve"),
     "grpo": _expected({"rollouts.parquet": ROLLOUTS}, RL_METRICS, CHECKPOINT, "curve validation"),
     "rejection": _expected(
-        _rejected("examples", EXAMPLES), {"sampled", "reasoning_rows", "general_rows", "accepted"}, set()
+        _rejected("examples", EXAMPLES), {"sampled", "reasoning_rows", "general_rows", "accepted"}, set(), "funnel"
     ),
     "sft": _expected({}, SFT_METRICS, CHECKPOINT, "curve"),
     "reward_model": _expected(

@@ -11,7 +11,6 @@ from stages.contract.engine import Completion
 from stages.contract.errors import UserError
 from stages.contract.events import Silent
 from stages.contract.params import VLLM, Skew
-from stages.model.optimiser import adamw
 from stages.rl.loop import Parts, train
 from stages.rl.skew import Gate
 from stages.rollout.vllm import weights_file
@@ -129,8 +128,8 @@ def _gated(world: World, engine: object) -> None:
         gate=Gate(Skew(every=2, samples=8, max_gap=CLOSE), templates=world.codec.other_templates()),
     )
     settings = replace(SETTINGS, steps=3, lr=1e-2, temperature=0.6)
-    optimiser = adamw(world.policy.parameters(), betas=[0.9, 0.99], weight_decay=0.0)
-    train(parts, settings, seed=1, optimiser=optimiser, report=Silent())
+    optimisation = world.policy.optimisation(settings)
+    train(parts, settings, seed=1, optimisation=optimisation, report=Silent())
 
 
 @pytest.fixture

@@ -1,0 +1,159 @@
+"""Curation at scale: speed, peak memory, growth; beside datatrove and Hugging Face datasets.
+
+    python bench/curation.py [--rows 800000] [--peer-rows 40000] [--folder FOLDER]
+
+Synthetic traces (bench/traces.py) go through all filters, exact and near-duplicate removal, decontamination against
+1,000 problems and the caps, on two cores, once with ROWS and once with twice as many. The peers do the same filters and
+MinHash with 128 slots on fewer rows, in turns with r1, which does so once without decontamination and caps, as they
+have none here, and once with all. They live in an environment of their own (make bench makes it); without it they are
+left out. Limits are those of issue 6. FOLDER needs about 8 KB a row.
+"""
+
+import argparse
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from dataclasses import dataclass
+from pathlib import Path
+
+ROOT = Path(__file__).parents[1]
+PEERS = ROOT / ".venv-peers" / "bin" / "python"
+SCRIPTS = {"datatrove": "with_datatrove.py", "Hugging Face datasets": "with_datasets.py"}
+CORES = 2
+
+
+@dataclass(frozen=True, kw_only=True)
+class Figures:
+    """Of a command and all its processes: seconds, processor seconds, and the most memory at a time in GB."""
+
+    wall_s: float
+    cpu_s: float
+    peak_gb: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--rows", type=int, default=800_000)
+    parser.add_argument("--peer-rows", type=int, default=40_000)
+    parser.add_argument("--folder", type=Path)
+    arguments = parser.parse_args()
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
+        folder = Path(name)
+        if arguments.peer_rows:
+            beside_peers(folder, arguments.peer_rows)
+        if arguments.rows:
+            at_scale(folder, arguments.rows)
+
+
+def beside_peers(folder: Path, rows: int) -> None:
+    size = made(folder / "traces", rows)
+    print(f"{rows:,} traces of {size / rows / 1e3:.2f} KB on average, {CORES} cores")
+    results = {
+        "r1, the peers' part": ours(folder, "part"),
+        "r1, all": ours(folder, "all"),
+    }
+    for peer, script in SCRIPTS.items() if PEERS.exists() else ():
+        command = [str(PEERS), str(ROOT / "bench" / "peers" / script), str(folder / "traces"), str(folder / "out")]
+        results[peer] = measured(command, folder / "out")
+    report(results, size)
+    shutil.rmtree(folder / "traces")
+
+
+def at_scale(folder: Path, rows: int) -> None:
+    results, sizes = {}, {}
+    for count in (rows, 2 * rows):
+        size = made(folder / "traces", count)
+        results[f"r1, {count:,} rows"] = ours(folder, "all")
+        sizes[count] = size
+    print(f"at scale: {sizes[rows] / 1e9:.2f} and {sizes[2 * rows] / 1e9:.2f} GB of text")
+    for (name, found), size in zip(results.items(), sizes.values(), strict=True):
+        report({name: found}, size)
+    once, twice = results.values()
+    print(
+        f"twice the rows: {twice.wall_s / once.wall_s:.2f} times the time, {twice.peak_gb / once.peak_gb:.2f} of the memory"
+    )
+    print(
+        f"limits: 4 GB ({'kept' if once.peak_gb <= 4 else 'not kept'}), 1.2 ({'kept' if twice.peak_gb / once.peak_gb <= 1.2 else 'not kept'})"
+    )
+
+
+def report(results: dict[str, Figures], size: int) -> None:
+    for name, found in results.items():
+        print(
+            f"  {name:<24}{found.wall_s:>9.1f} s{size / 1e6 / found.wall_s:>8.2f} MB/s{found.cpu_s:>9.1f} CPU-s"
+            f"{size / 1e6 / found.cpu_s:>8.2f} MB/CPU-s{found.peak_gb:>7.2f} GB"
+        )
+
+
+def made(folder: Path, rows: int) -> int:
+    """Traces in a folder; their bytes. Those that are there already are the first ones of more."""
+    from bench.traces import write
+
+    return write(folder, rows)
+
+
+def ours(folder: Path, what: str) -> Figures:
+    return measured(
+        [
+            sys.executable,
+            __file__.replace("curation.py", "curated.py"),
+            str(folder / "traces"),
+            str(folder / "out"),
+            what,
+        ],
+        folder / "out",
+    )
+
+
+def measured(command: list[str], out: Path) -> Figures:
+    """Run a command on two cores."""
+    shutil.rmtree(out, ignore_errors=True)
+    out.mkdir()
+    before, begin, peak = os.times(), time.monotonic(), 0
+    cores = sorted(os.sched_getaffinity(0))[:CORES]
+    environment = {
+        **os.environ,
+        "PYTHONPATH": os.pathsep.join([str(ROOT), os.environ.get("PYTHONPATH", "")]),
+        "POLARS_MAX_THREADS": str(CORES),
+        "HF_HUB_OFFLINE": "1",
+        "HF_DATASETS_DISABLE_PROGRESS_BARS": "1",
+    }
+    with (out / "log").open("w") as log:
+        process = subprocess.Popen(command, env=environment, stdout=log, stderr=subprocess.STDOUT)
+        os.sched_setaffinity(process.pid, cores)
+        while process.poll() is None:
+            peak = max(peak, resident(process.pid))
+            time.sleep(0.1)
+    if process.returncode:
+        raise SystemExit(f"{' '.join(command)} failed:\n{(out / 'log').read_text()[-3000:]}")
+    after = os.times()
+    used = after.children_user + after.children_system - before.children_user - before.children_system
+    shutil.rmtree(out)
+    return Figures(wall_s=time.monotonic() - begin, cpu_s=used, peak_gb=peak / 1e9)
+
+
+def resident(pid: int) -> int:
+    """Bytes of memory of a process and all below it. What they share counts once for each."""
+    children: dict[int, list[int]] = {}
+    sizes: dict[int, int] = {}
+    for path in Path("/proc").glob("[0-9]*"):
+        try:
+            stat = (path / "stat").read_text().rpartition(")")[2].split()
+            sizes[int(path.name)] = int(stat[21]) * os.sysconf("SC_PAGE_SIZE")
+            children.setdefault(int(stat[1]), []).append(int(path.name))
+        except (OSError, ValueError):
+            continue
+    total, waiting = 0, [pid]
+    while waiting:
+        one = waiting.pop()
+        total += sizes.get(one, 0)
+        waiting += children.get(one, [])
+    return total
+
+
+if __name__ == "__main__":
+    sys.path.insert(0, str(ROOT))
+    main()

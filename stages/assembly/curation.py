@@ -1,0 +1,151 @@
+"""From sampled and imported rows to a curated set: each source with its recipe, all of them through one stream."""
+
+import fcntl
+import tempfile
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from pathlib import Path
+
+import polars as pl
+
+from stages.contract.errors import UserError
+from stages.contract.events import Reporter
+from stages.contract.job import Paths
+from stages.contract.params import Curation, Rejection
+from stages.contract.schemas import EXAMPLES, TRACES, content_id
+from stages.contract.tables import read_table
+from stages.contract.task import Task
+from stages.contract.transcript import Template, split
+from stages.curate.decide import Wanted
+from stages.curate.recipe import GRADED, Recipe
+from stages.curate.shards import Source, Store, plan
+from stages.curate.stream import Funnel, curate
+from stages.rewards.language import consistency
+from stages.rewards.scorer import grade
+from stages.tasks.corpus import SOURCE
+
+MIN_WORDS = 3  # of an imported general answer
+ROWS = {**EXAMPLES.columns, **GRADED}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """Rows of one source (EXAMPLES and GRADED), some at a time, and what they must be."""
+
+    name: str
+    frames: Iterable[pl.DataFrame]
+    recipe: Recipe
+
+
+def curated(
+    parts: Sequence[Part],
+    settings: Curation,
+    held_out: pl.DataFrame,
+    paths: Paths,
+    report: Reporter,
+    *,
+    template: Template,
+    workers: int,
+) -> Funnel:
+    """Curate the parts and the imported traces that the settings name, and write examples.parquet, its sidecar and the
+    funnel. `held_out` are tasks; those of the embedded world are guarded by their states (GRADED's `held_out`)."""
+    reasoning = next(part.recipe for part in parts if part.recipe.verified)
+    with _store(paths) as store:
+        sources = [Source(name=p.name, files=_written(store, p.name, p.frames), recipe=p.recipe) for p in parts]
+        for name in settings.imports:
+            files = _imported(store, name, paths, template)
+            sources.append(Source(name=name, files=files, recipe=_imports(reasoning, settings)))
+        benchmarks = held_out.filter(pl.col("source") != SOURCE["source"])
+        found = plan(sources, benchmarks, ngram=settings.ngram, code=_code(paths))
+        report.phase("curation", total=len(found.shards))
+        wanted = Wanted(
+            near=settings.near_duplicates,
+            pass_rate=(settings.pass_rate[0], settings.pass_rate[1]),
+            keep_per_prompt=settings.keep_per_prompt,
+            targets=settings.targets() if isinstance(settings, Rejection) else {},
+        )
+        funnel = curate(found, wanted, store, paths.out, workers=workers, progress=report.step)
+    paths.write_curve("funnel", funnel.table())
+    for domain, rows in wanted.targets.items():
+        if (there := funnel.domains.get(domain, 0)) < rows:
+            report.note(f"{there:,} rows of {domain} instead of {rows:,}: there are no more")
+    return funnel
+
+
+@contextmanager
+def _store(paths: Paths) -> Iterator[Store]:
+    """The stage's store, locked against being cleaned; a passing one where nothing is kept."""
+    if paths.store is None:
+        with tempfile.TemporaryDirectory() as folder:
+            yield Store(Path(folder))
+        return
+    store = Store(paths.store)
+    with (paths.store.parent / f"{paths.store.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        yield store
+        # What this run didn't use goes, unless another run works with the store at the moment.
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return
+        store.clean()
+
+
+def _written(store: Store, name: str, frames: Iterable[pl.DataFrame]) -> list[Path]:
+    """Rows as files, one a frame."""
+    return [store.write(f"{name}-{number:05}.parquet", frame.select(list(ROWS))) for number, frame in enumerate(frames)]
+
+
+def _imported(store: Store, name: str, paths: Paths, template: Template) -> list[Path]:
+    """The graded rows of an import's files. A file that was graded before is not graded again."""
+    files = sorted((paths.data / "imports" / name).glob("traces-*.parquet"))
+    if not files:
+        raise UserError(
+            f"imports names {name!r}, but data/imports/{name} holds no traces",
+            hint=f"r1 data import FILE --name {name}",
+        )
+    found = []
+    for path in files:
+        graded = (
+            f"graded-{content_id('graded', [sha256(path.read_bytes()).hexdigest(), template, _code(paths)])}.parquet"
+        )
+        there = store.rows(graded)
+        found.append(there if there.exists() else store.write(there.name, _graded(read_table(path, TRACES), template)))
+    return found
+
+
+def _graded(traces: pl.DataFrame, template: Template) -> pl.DataFrame:
+    """Imported traces as rows for curation, their parents. Answers are graded by r1's own rules wherever there is a gold
+    answer; without one the source's word counts."""
+    rows = []
+    for trace in traces.iter_rows(named=True):
+        verdict, language = trace["verdict"], consistency(split(trace["response"]).thought, trace["language"])
+        if trace["kind"] == "reasoning" and trace["answer"]:
+            task = Task(
+                id=trace["task_id"],
+                kind=trace["kind"],
+                family=trace["family"],
+                difficulty=0,
+                language=trace["language"],
+                prompt=trace["prompt"],
+                answer=trace["answer"],
+            )
+            verdict = grade(task, trace["response"], finished=True, template=template).verdict
+        row = {name: trace[name] for name in EXAMPLES.columns if name in trace}
+        row |= {"r1_parents": [trace["r1_id"]], "r1_op": "ingest", "r1_gen": None, "license": trace["license"]}
+        row |= {"verdict": verdict, "language_consistency": language, "held_out": False}
+        rows.append({**row, "r1_id": EXAMPLES.row_id(row)})
+    return pl.DataFrame(rows, schema=ROWS)
+
+
+def _imports(reasoning: Recipe, settings: Curation) -> Recipe:
+    """What imported rows must be: what the sampled ones must, and an answer must have some words."""
+    return replace(reasoning, licenses=tuple(settings.licenses), min_words=max(MIN_WORDS, settings.min_words))
+
+
+def _code(paths: Paths) -> str:
+    """The code that results in the store are of."""
+    lock = paths.data.parent / "stages" / "code.lock" / paths.out.parent.parent.name
+    return lock.read_text() if lock.is_file() else ""
