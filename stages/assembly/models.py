@@ -9,17 +9,17 @@ import torch
 
 from stages.assembly.progress import progress
 from stages.contract.engine import Engine
-from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.job import Paths
 from stages.contract.ledger import Ledger
-from stages.contract.params import Base, Params
+from stages.contract.params import Base, Params, Rollout
 from stages.contract.schemas import DOCUMENTS
 from stages.contract.tables import read_table
 from stages.contract.task import Task
 from stages.contract.team import Team
 from stages.contract.transcript import ANSWER, END_ANSWER, split
 from stages.model.checkpoint import load, load_decoder, new_decoder, save_checkpoint, weights_digest
+from stages.model.decoder import Decoder
 from stages.model.imported import import_checkpoint
 from stages.model.policy import DecoderPolicy, Policy
 from stages.model.pretrain import pretrain
@@ -79,8 +79,6 @@ def open_model(folder: Path, params: Params) -> Model:
         from stages.assembly.sharded import open_together
 
         return open_together(folder, params)
-    if rollout.engine != "embedded":
-        raise UserError(f"rollout.engine {rollout.engine!r} is not in this release of r1", hint="r1 profile use tiny")
     decoder, tokenizer = load(folder)
     codec = TokenizerCodec(tokenizer, template=rollout.template)
 
@@ -99,13 +97,27 @@ def open_model(folder: Path, params: Params) -> Model:
         folder=folder,
         policy=DecoderPolicy(decoder, pad_id=codec.pad_id, team=team),
         codec=codec,
-        engine=EmbeddedEngine(decoder, end_id=codec.end_id, pad_id=codec.pad_id, batch=rollout.batch, team=team),
+        engine=_engine(folder, decoder, codec, rollout, team),
         team=team,
         positions=decoder.config.max_position_embeddings,
         save=save,
         weights_digest=lambda: weights_digest(decoder),
         scalar=scalar,
         judging=lambda path: RewardModel(load_decoder(path), pad_id=codec.pad_id, team=team).score_all,
+    )
+
+
+def _engine(folder: Path, decoder: Decoder, codec: TokenizerCodec, rollout: Rollout, team: Team) -> Engine:
+    if rollout.engine == "embedded":
+        return EmbeddedEngine(decoder, end_id=codec.end_id, pad_id=codec.pad_id, batch=rollout.batch, team=team)
+    from stages.rollout.served import vllm_engine
+
+    return vllm_engine(
+        folder,
+        settings=rollout.vllm,
+        end_id=codec.end_id,
+        weights=lambda: decoder.state_dict().items(),
+        threads=team.size,
     )
 
 

@@ -25,8 +25,12 @@ from stages.rollout.embedded import EmbeddedEngine
 class FirstSamples:
     """The embedded engine in the first process, with the trained weights; all processes get what it sampled."""
 
+    copies_weights = False  # each call brings them
+
     def __init__(self, folder: Path, policy: TransformerPolicy, codec: TokenizerCodec, team: Team, batch: int) -> None:
         self._folder, self._policy, self._codec, self._team, self._batch = folder, policy, codec, team, batch
+
+    def renew(self) -> None: ...
 
     @cached_property
     def _decoder(self) -> Decoder:
@@ -75,8 +79,12 @@ class FirstSamples:
 class _NoSamples:
     """Stands where a training doesn't sample."""
 
+    copies_weights = False
+
     def __init__(self, engine: str) -> None:
         self._engine = engine
+
+    def renew(self) -> None: ...
 
     def generate(self, *prompts: object, **settings: object) -> list[list[Completion]]:
         raise UserError(

@@ -26,6 +26,7 @@ from stages.model.sft import fine_tune
 from stages.rewards.batch import Graders, processes_for
 from stages.rewards.scorer import Grade, GradeAll, Judge, scorer
 from stages.rl.loop import Parts, Sample, limit_at, train
+from stages.rl.skew import Gate
 from stages.tasks.traces import REFLECTIVE
 
 
@@ -78,6 +79,7 @@ def reinforce(
     `pick` chooses each step's tasks (default: the training pool's, epoch by epoch); `general` are held-out
     general prompts that validation also judges.
     """
+    assert params.rollout is not None
     model = open_model(paths.data / start_from, params)
     pool = read_table(paths.data / "prompts" / "train.parquet", TASKS)
     validation = read_table(paths.data / "prompts" / "validation.parquet", TASKS)
@@ -110,6 +112,7 @@ def reinforce(
         keep=lambda step, samples: kept.rows.extend(rows_of(step, samples)),
         used=used,
         begin=graders.ahead if graders.size and processes.leads else None,
+        gate=Gate(params.rollout.skew, templates=model.codec.other_templates()),
     )
     optimisation = model.policy.optimisation(settings)
     curve, validated = train(

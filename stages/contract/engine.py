@@ -20,7 +20,12 @@ OnFinished = Callable[[int, int, Completion], None]
 
 
 class Engine(Protocol):
-    """Something that samples from the policy (stages/rollout)."""
+    """Something that samples from the policy (stages/rollout).
+
+    `copies_weights`: it samples from a copy of the policy's weights, which `renew` brings up to date.
+    """
+
+    copies_weights: bool
 
     def generate(
         self,
@@ -38,6 +43,10 @@ class Engine(Protocol):
         `on_finished` is told of each completion as soon as it is there, in any order and from any thread, so that work
         on it can begin while others are sampled.
         """
+
+    def renew(self) -> None:
+        """The policy's weights may have changed: from now on sample from what they are. To be called before `generate`
+        by whoever trains; an engine without a copy has nothing to do."""
 
 
 class Codec(Protocol):

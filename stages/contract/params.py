@@ -87,10 +87,41 @@ class Base:
 
 
 @dataclass(frozen=True, kw_only=True)
+class VLLM:
+    """What of vLLM's settings decides results. Where its servers are, and its memory: docs/engines.md."""
+
+    dtype: Literal["float32", "bfloat16", "float16"] = "bfloat16"
+    tensor_parallel: int = 1  # GPUs that one model is spread over
+    max_tokens: int = 0  # of a prompt with its answer; 0: all of the model's positions
+    stop: list[str] = field(default_factory=list)  # texts that end an answer, beside the end token
+
+    def __post_init__(self) -> None:
+        _check(self.tensor_parallel >= 1, "tensor_parallel must be at least 1")
+        _check(self.max_tokens >= 0, "max_tokens must be at least 0")
+        _check(all(self.stop), "stop must not hold an empty text: it would end every answer")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Skew:
+    """RL stops where the engine's log-probabilities are not the trainer's (stages/rl/skew.py)."""
+
+    every: int = 50  # steps between comparisons; the first two rollouts are always compared
+    samples: int = 16  # completions compared
+    max_gap: float = 0.05  # mean absolute difference a token, in nats
+
+    def __post_init__(self) -> None:
+        _check(self.every >= 1, "every must be at least 1")
+        _check(self.samples >= 1, "samples must be at least 1")
+        _check(self.max_gap > 0, "max_gap must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
 class Rollout:
     engine: Literal["embedded", "vllm"]
     template: Literal["tiny", "r1_zero", "chat"]
     batch: int  # sequences decoded together by the embedded engine
+    vllm: VLLM = field(default_factory=VLLM)
+    skew: Skew = field(default_factory=Skew)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -43,6 +43,9 @@ class Policy(Protocol):
     def frozen_copy(self) -> "Policy":
         """A copy that is never trained: the KL term's reference."""
 
+    def in_dtype(self, dtype: torch.dtype) -> "Policy | None":
+        """A frozen copy that computes in another dtype; None where there can't be one."""
+
     def weights(self) -> Live: ...
 
 
@@ -88,7 +91,7 @@ class DecoderPolicy:
         )
         last = before[torch.arange(len(lengths)), lengths - 1].index_select(0, prompt_of)
         hidden = torch.cat([last[:, None], after], 1)  # at each completion position, what predicts its token
-        logits = self.decoder.logits(hidden[rows, columns]) / temperature
+        logits = self.decoder.logits(hidden[rows, columns]).float() / temperature
         everything = torch.log_softmax(logits, -1)
         chosen = everything.gather(-1, tokens[rows, columns][:, None])[:, 0]
         with torch.no_grad():
@@ -116,3 +119,9 @@ class DecoderPolicy:
         for parameter in twin.parameters():
             parameter.requires_grad_(False)
         return DecoderPolicy(twin, pad_id=self.pad_id, team=self.team)
+
+    def in_dtype(self, dtype: torch.dtype) -> "DecoderPolicy":
+        """A frozen copy whose weights and activations are of another dtype; its log-probabilities are float32 all the same."""
+        twin = self.frozen_copy()
+        twin.decoder.to(dtype)
+        return twin

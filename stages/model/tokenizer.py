@@ -5,8 +5,9 @@ would lose them, and with them the answer.
 """
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
+from typing import get_args
 
 from tokenizers import AddedToken, Regex, Tokenizer, decoders, models, pre_tokenizers, trainers
 
@@ -110,6 +111,11 @@ class TokenizerCodec:
     def prompt(self, question: str) -> list[int]:
         ids: list[int] = self.tokenizer.encode(render(question, self.template), add_special_tokens=False).ids
         return ids
+
+    def other_templates(self) -> dict[str, Callable[[str], list[int]]]:
+        """What a question would become under each template that is not in use."""
+        names: tuple[Template, ...] = get_args(Template)
+        return {name: TokenizerCodec(self.tokenizer, template=name).prompt for name in names if name != self.template}
 
     def response(self, text: str) -> list[int]:
         """Token ids of a whole response, the end token included."""

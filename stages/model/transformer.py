@@ -193,6 +193,9 @@ class TransformerPolicy(_Trained):
     def frozen_copy(self) -> "TransformerPolicy":
         return TransformerPolicy(self.model.frozen_copy(), pad_id=self.pad_id)
 
+    def in_dtype(self, dtype: torch.dtype) -> None:
+        """Its parts would have to be put together for it: there is none."""
+
 
 class TransformerReward(_Trained):
     """A reward model: one number a sequence."""

@@ -10,7 +10,7 @@ import math
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Generic, Protocol, TypeVar, cast
 
@@ -25,6 +25,7 @@ from stages.contract.params import RL
 from stages.contract.phases import phases
 from stages.contract.task import Score, Scorer, Task
 from stages.rl.objective import Normaliser, advantages, grpo_loss, normalised_sum, zero_variance
+from stages.rl.skew import Gate, Scored
 
 P = TypeVar("P")
 R = TypeVar("R")
@@ -58,6 +59,8 @@ class Policy(Protocol[L_co]):
     def frozen_copy(self) -> "Policy[L_co]": ...
 
     def weights(self) -> L_co: ...
+
+    def in_dtype(self, dtype: torch.dtype) -> "Policy[L_co] | None": ...
 
 
 @dataclass(kw_only=True)
@@ -97,6 +100,7 @@ class Parts(Generic[L]):
     keep: Callable[[int, Sequence[Sample]], None]  # step, its samples: written to the rollouts table
     used: Callable[[int, Sequence[Sample]], None] = lambda step, samples: None  # every step, its samples: the ledger
     begin: Callable[[Task, str, bool], None] | None = None  # (task, text, finished): before `score` is asked for it
+    gate: Gate | None = None  # stops the run where the engine is not the policy
 
 
 def train(
@@ -116,8 +120,8 @@ def train(
     torch.use_deterministic_algorithms(True)
     objective = settings.objective
     reference = parts.policy.frozen_copy() if objective.kl != "none" and objective.kl_beta else None
-    # Not saved: it is what training began with. Only validation asks for it.
-    origin = parts.policy.frozen_copy() if parts.validate else parts.policy
+    # Not saved: it is what training began with. Validation and the gate ask for it.
+    origin = parts.policy.frozen_copy() if parts.validate or parts.gate else parts.policy
     report.phase("GRPO", total=settings.steps)
     live = {**optimisation.live(), **({"reference": reference.weights()} if reference else {})}
     course = Course(progress, live, total=settings.steps, plan=partial(_rows, parts, settings), report=report)
@@ -130,6 +134,7 @@ def train(
         if not waiting:
             updates = min(settings.steps_per_rollout, settings.steps - step)
             rollout = _sample(parts, settings, step, updates, seed)
+            _guard(parts, origin, rollout, settings, step, seed)
             groups = _score(parts, settings, step, rollout)
             off_policy = updates > 1
             if off_policy:
@@ -196,6 +201,8 @@ def _draw(parts: Parts[L], settings: RL, tasks: Sequence[Task], draws: int, limi
         assert begin
         begin(tasks[place], parts.codec.text(completion.tokens), completion.finished)
 
+    with phases("weights"):
+        parts.engine.renew()
     with phases("generate"):
         groups = parts.engine.generate(
             prompts,
@@ -219,6 +226,32 @@ def _draw(parts: Parts[L], settings: RL, tasks: Sequence[Task], draws: int, limi
         for task, prompt, group in zip(tasks, prompts, groups, strict=True)
         for draw, c in enumerate(group)
     ]
+
+
+def _guard(parts: Parts[L], origin: Policy[L], rollout: Sequence[Sample], settings: RL, step: int, seed: int) -> None:
+    """Stop where the engine's log-probabilities are not the policy's (stages/rl/skew.py)."""
+    if parts.gate is None or not parts.gate.due(step):
+        return
+    some = rollout[:: max(1, len(rollout) // parts.gate.settings.samples)]
+    quiet = replace(parts, begin=None)
+
+    def again() -> list[Scored]:
+        tasks = [sample.task for sample in some]
+        return _scored(_draw(quiet, settings, tasks, 1, limit_at(settings, step), seed * 1_000_003 + step))
+
+    with phases("train"):
+        parts.gate.pass_through(
+            parts.policy,
+            origin,
+            _scored(some),
+            again if parts.engine.copies_weights else None,
+            temperature=settings.temperature,
+            step=step,
+        )
+
+
+def _scored(samples: Sequence[Sample]) -> list[Scored]:
+    return [Scored(question=s.task.prompt, prompt=s.prompt, tokens=s.tokens, logps=s.engine_logps) for s in samples]
 
 
 def _score(parts: Parts[L], settings: RL, step: int, rollout: list[Sample]) -> float:

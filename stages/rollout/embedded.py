@@ -35,6 +35,8 @@ class SteppingModel(Protocol[C]):
 class EmbeddedEngine(Generic[C]):
     """Samples from a decoder held in this process."""
 
+    copies_weights = False
+
     def __init__(self, decoder: SteppingModel[C], *, end_id: int, pad_id: int, batch: int, team: Team = ALONE) -> None:
         self.decoder = decoder
         self.end_id = end_id
@@ -77,6 +79,8 @@ class EmbeddedEngine(Generic[C]):
             for place, index in enumerate(wave):
                 done[index] = completions[place * draws : (place + 1) * draws]
         return [done[i] for i in range(len(prompts))]
+
+    def renew(self) -> None: ...
 
     def _wave(
         self,

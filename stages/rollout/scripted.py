@@ -14,6 +14,8 @@ class ScriptedEngine:
     Temperature, top-p and seed change nothing; the length limit cuts completions off as any engine's does.
     """
 
+    copies_weights = False
+
     def __init__(self, script: Script, *, end_id: int) -> None:
         self.script = script
         self.end_id = end_id
@@ -35,6 +37,8 @@ class ScriptedEngine:
                 for draw, completion in enumerate(group):
                     on_finished(place, draw, completion)
         return groups
+
+    def renew(self) -> None: ...
 
     def _completion(self, prompt: Sequence[int], draw: int, limit: int) -> Completion:
         tokens = list(self.script(prompt, draw))[:limit]

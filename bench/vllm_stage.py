@@ -1,0 +1,140 @@
+"""The rejection stage through vLLM beside a bare `LLM.generate` of the same prompts: tokens/s of each, in turns, in one process.
+
+    .venv-vllm/bin/python bench/vllm_stage.py    # after `make test-vllm`, or wherever vLLM is installed; about three minutes
+
+The stage does all that it does in a run (prompts, tokens to text, grading, filters, rows, tables) on a model of 2.7M parameters, for
+more prompts than it samples in one call. Both use the same started engine and the same number of threads.
+"""
+
+import argparse
+import statistics
+import time
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import torch
+from ruamel.yaml import YAML
+from torch import set_num_threads  # vLLM puts a function that does nothing in its place
+
+from stages import base, prompts, rejection
+from stages.assembly import rows
+from stages.assembly.models import Model, open_model
+from stages.contract.events import Silent
+from stages.contract.job import Paths
+from stages.contract.params import VLLM, Params, Shape, parse
+from stages.contract.schemas import TASKS
+from stages.contract.tables import read_table
+from stages.rollout.seeds import request_seed
+from stages.rollout.vllm import VLLMEngine
+
+ROOT = Path(__file__).parents[1]
+PROMPTS, DRAWS, NEW_TOKENS = 300, 4, 48
+SHAPE = Shape(hidden=192, layers=6, heads=6, head_dim=32, feed_forward=512, rope_theta=100.0, max_positions=2048)
+
+
+def settings() -> Params:
+    """The smoke profile with more problems, and vLLM."""
+    smoke = parse(YAML(typ="safe").load(ROOT / "profiles" / "smoke.yaml"))
+    assert smoke.prompts and smoke.rollout and smoke.rejection and smoke.base
+    sampling = replace(smoke.rejection.sampling, draws=DRAWS, max_new_tokens=NEW_TOKENS)
+    return replace(
+        smoke,
+        threads=2,
+        prompts=replace(smoke.prompts, train=PROMPTS),
+        base=replace(smoke.base, shape=SHAPE),
+        rollout=replace(smoke.rollout, engine="vllm", vllm=VLLM(dtype="float32")),
+        rejection=replace(smoke.rejection, prompts=PROMPTS, sampling=sampling),
+    )
+
+
+def paths(data: Path, stage: str, out: Path) -> Paths:
+    found = Paths(data=data, out=out, metrics=data / f"{stage}.json", plots=data / f"{stage}_plots")
+    found.out.mkdir(parents=True, exist_ok=True)
+    return found
+
+
+def stage_s(params: Params, data: Path, turn: int) -> tuple[int, float]:
+    """(tokens sampled, seconds) of the whole stage."""
+    counted = 0
+    sample = rows.sample_tasks
+
+    def counting(*given: object, **more: object) -> list[rows.Draw]:
+        nonlocal counted
+        drawn = sample(*given, **more)  # type: ignore[arg-type]
+        counted = sum(len(draw.completion.tokens) for draw in drawn)
+        return drawn
+
+    rows.sample_tasks = counting
+    try:
+        began = time.perf_counter()
+        rejection.main(replace(params, seed=turn), paths(data, "rejection", data / f"rejection{turn}"), Silent())
+        return counted, time.perf_counter() - began
+    finally:
+        rows.sample_tasks = sample
+
+
+def bare_s(model: Model, data: Path, turn: int, *, least: bool) -> tuple[int, float]:
+    """(tokens sampled, seconds) of vLLM alone, all prompts in one call: with the seeds and log-probabilities that rows need,
+    or the least that it can be asked for."""
+    from vllm import SamplingParams
+
+    assert isinstance(model.engine, VLLMEngine) and model.engine.llm
+    questions = read_table(data / "prompts" / "train.parquet", TASKS)["prompt"].to_list()[:PROMPTS]
+    asked = [{"prompt_token_ids": model.codec.prompt(question)} for question in questions]
+    wanted = [
+        SamplingParams(
+            n=DRAWS, max_tokens=NEW_TOKENS, temperature=1.0, stop_token_ids=[model.codec.end_id], detokenize=False,
+            seed=None if least else request_seed(turn, place, 0), logprobs=None if least else 0,
+        )
+        for place in range(len(asked))
+    ]  # fmt: skip
+    set_num_threads(2)
+    torch.use_deterministic_algorithms(False)
+    began = time.perf_counter()
+    outputs = model.engine.llm.generate(asked, wanted, use_tqdm=False)
+    took = time.perf_counter() - began
+    return sum(len(one.token_ids) for output in outputs for one in output.outputs), took
+
+
+def main(turns: int) -> None:
+    if find_spec("vllm") is None:
+        print("vllm is not installed here: nothing was measured (make test-vllm installs it into .venv-vllm)")
+        return
+    params = settings()
+    with TemporaryDirectory() as name:
+        data = Path(name)
+        prompts.main(params, paths(data, "prompts", data / "prompts"), Silent())
+        base.main(params, paths(data, "base", data / "base"), Silent())
+        (data / "grpo").symlink_to(data / "base")
+        model = open_model(data / "grpo" / "checkpoint", params)
+        rows.open_model = lambda folder, params: model  # one engine for all turns: its start is not measured
+        works = {
+            "stage": lambda turn: stage_s(params, data, turn),
+            "bare": lambda turn: bare_s(model, data, turn, least=False),
+            "bare, no seeds, no log-probabilities": lambda turn: bare_s(model, data, turn, least=True),
+        }
+        speeds: dict[str, list[float]] = {which: [] for which in works}
+        for turn in range(turns + 1):  # the first warms up
+            for which, work in works.items():
+                tokens, took = work(turn)
+                print(
+                    f"turn {turn}: {which}: {tokens:,} tokens in {took:.1f} s, {tokens / took:,.0f} tokens/s",
+                    flush=True,
+                )
+                if turn:
+                    speeds[which].append(tokens / took)
+    stage = speeds.pop("stage")
+    for which, values in speeds.items():
+        ratios = [s / b for s, b in zip(stage, values, strict=True)]
+        print(
+            f"stage / {which}: {statistics.median(stage) / statistics.median(values):.3f} of the medians, "
+            f"{statistics.median(ratios):.3f} the median of {turns} turns ({min(ratios):.3f} to {max(ratios):.3f})"
+        )
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--turns", type=int, default=5)
+    main(parser.parse_args().turns)
