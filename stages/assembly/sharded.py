@@ -3,15 +3,16 @@
 import json
 import os
 import shutil
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
 
+from torch import Tensor
+
 from stages.assembly.models import Model, Scalar, Scores, team_of
 from stages.contract.engine import Completion, Engine, OnFinished
-from stages.contract.errors import UserError
-from stages.contract.params import Params
+from stages.contract.params import VLLM, Params
 from stages.contract.ranks import ranks_of
 from stages.contract.team import Team
 from stages.model.checkpoint import TOKENIZER_FILES, load_decoder
@@ -20,6 +21,7 @@ from stages.model.tokenizer import TokenizerCodec, load_tokenizer
 from stages.model.trainer import connect, open_frozen, open_sharded
 from stages.model.transformer import TransformerPolicy, TransformerReward, classifier_of, load_transformer
 from stages.rollout.embedded import EmbeddedEngine
+from stages.rollout.served import vllm_engine
 
 
 class FirstSamples:
@@ -76,20 +78,63 @@ class FirstSamples:
         )
 
 
-class _NoSamples:
-    """Stands where a training doesn't sample."""
+class FirstAsks:
+    """vLLM, of which only the first process knows; all processes get what it sampled, and all bring it new weights.
 
-    copies_weights = False
+    Where several train together it is a process of its own: vLLM in one of them would take the others for its own.
+    """
 
-    def __init__(self, engine: str) -> None:
-        self._engine = engine
+    copies_weights = True
 
-    def renew(self) -> None: ...
+    def __init__(self, folder: Path, policy: TransformerPolicy, codec: TokenizerCodec, team: Team, vllm: VLLM) -> None:
+        self._policy = policy
+        self._processes = policy.model.processes
+        self._engine: Engine | None = None
+        if self._processes.leads:
+            self._engine = vllm_engine(
+                folder,
+                settings=vllm,
+                end_id=codec.end_id,
+                weights=self._weights,
+                threads=team.size,
+                apart=self._processes.size > 1,
+            )
 
-    def generate(self, *prompts: object, **settings: object) -> list[list[Completion]]:
-        raise UserError(
-            f"rollout.engine {self._engine!r} doesn't sample for trainer.engine deepspeed in this release of r1",
-            hint="r1 run STAGE --set rollout.engine=embedded",
+    def _weights(self) -> Iterator[tuple[str, Tensor]]:
+        streamed = self._policy.model.whole()
+        names = (spec.name for spec in streamed.specs())
+        yield from zip(names, streamed.tensors(), strict=True)
+
+    def renew(self) -> None:
+        if self._engine is None:
+            for _ in self._weights():
+                pass  # takes its part in putting them together
+        else:
+            self._engine.renew()
+
+    def generate(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        draws: int,
+        max_new_tokens: int,
+        temperature: float,
+        top_p: float,
+        seed: int,
+        on_finished: OnFinished | None = None,
+    ) -> list[list[Completion]]:
+        if self._engine is None:
+            return self._processes.first([])
+        return self._processes.first(
+            self._engine.generate(
+                prompts,
+                draws=draws,
+                max_new_tokens=max_new_tokens,
+                temperature=temperature,
+                top_p=top_p,
+                seed=seed,
+                on_finished=on_finished,
+            )
         )
 
 
@@ -128,12 +173,14 @@ def open_together(folder: Path, params: Params) -> Model:
         frozen = open_frozen(partial(load_transformer, path, settings, labels=1), settings, ranks, processes)
         return TransformerReward(frozen, pad_id=codec.pad_id).score_all
 
-    samples = rollout.engine == "embedded"
+    embedded = rollout.engine == "embedded"
     return Model(
         folder=folder,
         policy=policy,
         codec=codec,
-        engine=FirstSamples(folder, policy, codec, team, rollout.batch) if samples else _NoSamples(rollout.engine),
+        engine=FirstSamples(folder, policy, codec, team, rollout.batch)
+        if embedded
+        else FirstAsks(folder, policy, codec, team, rollout.vllm),
         team=team,
         positions=config["max_position_embeddings"],
         save=partial(save, policy, {}),

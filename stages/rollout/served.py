@@ -36,19 +36,23 @@ _TIMEOUT_S = 3600.0
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # servers are near: no proxy is between
 
 
-def vllm_engine(folder: Path, *, settings: VLLM, end_id: int, weights: Weights, threads: int) -> Engine:
-    """vLLM where the environment says: on servers, with several copies of the model on this machine, or in this process.
+def vllm_engine(
+    folder: Path, *, settings: VLLM, end_id: int, weights: Weights, threads: int, apart: bool = False
+) -> Engine:
+    """vLLM where the environment says: on servers, with several copies of the model on this machine, or in this process;
+    with `apart` never in this process, but with as many copies as this machine's GPUs hold.
 
     Raises:
         UserError: the environment says something else.
     """
     urls = [url.strip().rstrip("/") for url in os.environ.get("R1_VLLM_SERVERS", "").split(",") if url.strip()]
-    copies = os.environ.get("R1_VLLM_COPIES", "1")
+    room = torch.cuda.device_count() // settings.tensor_parallel if apart else 1
+    copies = os.environ.get("R1_VLLM_COPIES", str(max(1, room)))
     if not copies.isdecimal() or int(copies) < 1:
         raise UserError(f"R1_VLLM_COPIES is {copies!r}", hint="the number of copies of the model: 1, 2, ...")
     if wrong := [url for url in urls if not url.startswith(("http://", "https://"))]:
         raise UserError(f"R1_VLLM_SERVERS names {wrong[0]!r}", hint="R1_VLLM_SERVERS=http://HOST:PORT,http://HOST:PORT")
-    if not urls and int(copies) == 1:
+    if not urls and int(copies) == 1 and not apart:
         return VLLMEngine(folder, settings=settings, end_id=end_id, weights=weights, threads=threads)
     exchange = os.environ.get("R1_VLLM_WEIGHTS")
     return ServedEngine(
