@@ -34,7 +34,8 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: .venv/dev
+# datatrove and datasets, which bench/curation.py is measured beside, have an environment of their own.
+bench: .venv/dev .venv-peers/done
 	for script in bench/*.py; do $(BIN)/python "$$script" || exit 1; done
 
 code-lock: .venv/core
@@ -48,6 +49,11 @@ code-lock: .venv/core
 .venv-standards/done: pyproject.toml constraints.txt
 	test -x .venv-standards/bin/python || $(PYTHON) -m venv .venv-standards
 	.venv-standards/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[standards]"
+	touch $@
+
+.venv-peers/done: bench/peers/requirements.txt
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r bench/peers/requirements.txt
 	touch $@
 
 # The marks are files in .venv: an environment made by hand is completed, not replaced.

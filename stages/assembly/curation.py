@@ -19,6 +19,7 @@ from stages.contract.tables import read_table
 from stages.contract.task import Task
 from stages.contract.transcript import Template, split
 from stages.curate.decide import Wanted
+from stages.curate.outcome import funnel as table
 from stages.curate.recipe import GRADED, Recipe
 from stages.curate.shards import Source, Store, plan
 from stages.curate.stream import Funnel, curate
@@ -67,7 +68,7 @@ def curated(
             targets=settings.targets() if isinstance(settings, Rejection) else {},
         )
         funnel = curate(found, wanted, store, paths.out, workers=workers, progress=report.step)
-    paths.write_curve("funnel", funnel.table())
+    paths.write_curve("funnel", table(funnel.rows, funnel.dropped))
     for domain, rows in wanted.targets.items():
         if (there := funnel.domains.get(domain, 0)) < rows:
             report.note(f"{there:,} rows of {domain} instead of {rows:,}: there are no more")

@@ -42,11 +42,6 @@ class Funnel:
         """How many rows were dropped, by reason, as metrics."""
         return {f"dropped_{reason}": rows for reason, rows in sorted(self.dropped.items())}
 
-    def table(self) -> list[dict[str, str | int]]:
-        """The funnel as rows of `step` and `rows`."""
-        steps = {"in": self.rows, **self.dropped, "out": self.kept}
-        return [{"step": step, "rows": rows} for step, rows in steps.items()]
-
 
 def curate(
     found: Plan,

@@ -73,7 +73,7 @@ KINDS = ("helpful", "safety")
 REWARD_MODELS = {f"{kind}/{name}" for name in FILES for kind in KINDS}
 REWARD_MODELS |= {f"{kind}_{name}" for name in LEDGER for kind in KINDS}
 STAGES = {
-    "prompts": _expected(PROMPTS, COUNTS, set()),
+    "prompts": _expected(PROMPTS, COUNTS, set(), "funnel"),
     "base": _expected({}, {"loss", "tokens", "parameters"}, CHECKPOINT, "curve"),
     "student@small": _expected({}, {"loss", "tokens", "parameters"}, CHECKPOINT, "curve"),
     "zero": _expected({"rollouts.parquet": ROLLOUTS}, RL_METRICS, CHECKPOINT, "curve validation"),
