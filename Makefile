@@ -4,13 +4,13 @@ BIN := .venv/bin
 FUZZ ?= 10000# examples of each kind
 INSTALL := $(BIN)/python -m pip install --quiet --disable-pip-version-check -c constraints.txt
 
-.PHONY: demo test test-trl test-standards slow fuzz chaos check bench code-lock
+.PHONY: demo test test-trl test-standards test-hub test-deepspeed test-slurm test-ray test-sky slow fuzz chaos check bench code-lock
 
 demo: .venv/core
 	$(BIN)/r1 demo
 
 test: .venv/dev
-	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu and not slurm and not vllm and not ray and not trl and not standards"
+	$(BIN)/python -m pytest -n 2 --dist loadfile -m "not slow and not gpu and not slurm and not vllm and not ray and not sky and not trl and not standards and not hub and not deepspeed"
 
 # TRL pins packages of its own, so it has an environment of its own.
 test-trl: .venv-trl/done
@@ -20,6 +20,29 @@ test-trl: .venv-trl/done
 test-standards: .venv-standards/done
 	.venv-standards/bin/python -c "import in_toto_attestation, openlineage.client, model_signing"
 	.venv-standards/bin/python -m pytest -m standards tests/lineage
+
+# What `r1 data export` writes, read by datasets, mlcroissant, DuckDB and pandas: an environment of its own.
+test-hub: .venv-hub/done
+	.venv-hub/bin/python -c "import datasets, mlcroissant, duckdb, pandas"
+	.venv-hub/bin/python -m pytest -m hub tests/data
+
+# Trainings over two and three processes on this machine's CPUs. DeepSpeed brings much: an environment of its own.
+test-deepspeed: .venv-deepspeed/done
+	.venv-deepspeed/bin/python -m pytest -m deepspeed tests/deepspeed
+
+# On a Slurm of two nodes that the tests start themselves. Its Debian packages are installed first, where that can be done
+# without a question; where not, the tests are skipped and say so (CONTRIBUTING.md).
+test-slurm: .venv/dev
+	sh tests/slurm/install.sh
+	$(BIN)/python -m pytest -m slurm -rs tests/slurm
+
+# On a Ray cluster of two nodes that the tests start themselves. Jobs of several nodes import ray: an environment of its own.
+test-ray: .venv-ray/done
+	.venv-ray/bin/python -m pytest -m ray tests/ray
+
+# The tasks for SkyPilot, read by SkyPilot itself. It pins packages of its own; nothing of r1 is needed beside it.
+test-sky: .venv-sky/done
+	.venv-sky/bin/python -m pytest -m sky tests/sky
 
 slow: .venv/dev
 	$(BIN)/python -m pytest -m slow
@@ -35,7 +58,7 @@ check: .venv/dev
 	$(BIN)/mypy
 
 # datatrove and datasets, which bench/curation.py is measured beside, have an environment of their own.
-bench: .venv/dev .venv-peers/done
+bench: .venv/dev .venv-trl/done .venv-peers/done
 	for script in bench/*.py; do $(BIN)/python "$$script" || exit 1; done
 
 code-lock: .venv/core
@@ -46,6 +69,11 @@ code-lock: .venv/core
 	.venv-trl/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[trl]"
 	touch $@
 
+.venv-deepspeed/done: pyproject.toml constraints.txt
+	test -x .venv-deepspeed/bin/python || $(PYTHON) -m venv .venv-deepspeed
+	.venv-deepspeed/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[deepspeed]"
+	touch $@
+
 .venv-standards/done: pyproject.toml constraints.txt
 	test -x .venv-standards/bin/python || $(PYTHON) -m venv .venv-standards
 	.venv-standards/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[standards]"
@@ -54,6 +82,21 @@ code-lock: .venv/core
 .venv-peers/done: bench/peers/requirements.txt
 	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
 	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r bench/peers/requirements.txt
+	touch $@
+
+.venv-hub/done: pyproject.toml constraints.txt
+	test -x .venv-hub/bin/python || $(PYTHON) -m venv .venv-hub
+	.venv-hub/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[hub]"
+	touch $@
+
+.venv-ray/done: pyproject.toml constraints.txt
+	test -x .venv-ray/bin/python || $(PYTHON) -m venv .venv-ray
+	.venv-ray/bin/python -m pip install --quiet --disable-pip-version-check -c constraints.txt -e ".[ray]" pytest
+	touch $@
+
+.venv-sky/done: pyproject.toml
+	test -x .venv-sky/bin/python || $(PYTHON) -m venv .venv-sky
+	.venv-sky/bin/python -m pip install --quiet --disable-pip-version-check "skypilot==0.14.*" pytest
 	touch $@
 
 # The marks are files in .venv: an environment made by hand is completed, not replaced.

@@ -14,7 +14,9 @@ from typing import Annotated
 import typer
 
 from r1cli import release, upkeep
-from r1cli.arguments import Target, stage_names
+from r1cli.arguments import Target, profile_names, stage_names
+from r1cli.data import commands as data_commands
+from r1cli.dispatch import commands as job_commands
 from r1cli.lineage import commands as lineage_commands
 from r1cli.project import Project, find_project
 from stages.contract.errors import UserError
@@ -36,10 +38,9 @@ profile_app = typer.Typer(
     no_args_is_help=True, help="Whole params.yaml files for different machines.", rich_markup_mode=None
 )
 reward_app = typer.Typer(no_args_is_help=True, help="Check rewards before any GPU hour.", rich_markup_mode=None)
-data_app = typer.Typer(no_args_is_help=True, help="Bring your own problems.", rich_markup_mode=None)
 app.add_typer(profile_app, name="profile")
 app.add_typer(reward_app, name="reward")
-app.add_typer(data_app, name="data")
+app.add_typer(data_commands.app, name="data")
 
 
 def main(arguments: list[str] | None = None) -> None:
@@ -106,15 +107,6 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
-def _profile_names(incomplete: str) -> list[str]:
-    from r1cli.params_file import profile_names
-
-    try:
-        return [name for name in profile_names(_project().profiles) if name.startswith(incomplete)]
-    except UserError:
-        return []
-
-
 def _project() -> Project:
     return find_project(Path.cwd())
 
@@ -165,10 +157,21 @@ def run_command(
     downstream: Annotated[bool, typer.Option("--downstream", help="This stage and all after it.")] = False,
     jobs: Jobs = 1,
     settings: Settings = None,
-    dry_run: Annotated[bool, typer.Option("--dry-run", help="Show what would run, and why; change nothing.")] = False,
+    on: Annotated[
+        str,
+        typer.Option(
+            "--on", metavar="PLACE", help="local, slurm, ray, sky: where its GPU stages run; default: r1.toml."
+        ),
+    ] = "",
+    detach: Annotated[bool, typer.Option("--detach", help="Submit this stage's job and don't wait for it.")] = False,
+    dry_run: Annotated[
+        bool, typer.Option("--dry-run", help="Show what would run, why, and the job scripts; change nothing.")
+    ] = False,
 ) -> None:
     """Run a stage and what it needs, if stale (dvc repro)."""
-    from r1cli import console, pipeline, run, status
+    from r1cli import jobs as cluster
+    from r1cli import pipeline, run, status
+    from r1cli.dispatch import places
 
     project = _project()
     if dry_run and settings:
@@ -176,25 +179,32 @@ def run_command(
             "--dry-run changes nothing, so it can't show a --set", hint="run it without --dry-run, or edit params.yaml"
         )
     wanted = run.Options(single=single, force=force, downstream=downstream, jobs=jobs)
+    place = places.settings(project)
+    places.open_executor(on or place.executor, place)  # before DVC removes anything
     chosen = run.prepare(project, target, settings or [], wanted)
     if dry_run:
         planned = status.plan(pipeline.standings(project.root), chosen, single=single, force=force)
-        for name, why in planned:
-            console.say(f"{name}: {why}")
-        count = f"{len(planned)} stage{'s' if len(planned) > 1 else ''} would run"
-        console.say(count if planned else "nothing would run: all is fresh")
+        cluster.preview(project, planned, on)
         return
+    if detach:
+        cluster.detach(project, target, on)
+        return
+    if on:
+        os.environ[places.ON] = on  # for the stages that DVC starts
     run.repro(project, target, wanted)
+
+
+job_commands.register(app)
 
 
 @app.command(hidden=True)
 def stage(name: Annotated[str, typer.Argument()]) -> None:
     """Run one stage now, wherever its inputs stand. This is what dvc.yaml calls."""
-    from r1cli.dispatch.local import LocalExecutor, end_with_parent
+    from r1cli.dispatch.local import end_with_parent
     from r1cli.execute import run_stage
 
     end_with_parent()
-    run_stage(_project(), name, executor=LocalExecutor())
+    run_stage(_project(), name)
 
 
 @app.command("status")
@@ -202,10 +212,16 @@ def status_command(as_json: Annotated[bool, typer.Option("--json", help="For pro
     """Show how each stage stands: fresh, stale and why, running, failed, stopped, never run."""
     from dataclasses import asdict
 
-    from r1cli import console, pipeline, runs, status
+    from r1cli import console, jobs, pipeline, runs, status
 
     project = _project()
-    found = status.statuses(pipeline.standings(project.root), runs.latest(project.runs), project.root, project.work)
+    found = status.statuses(
+        pipeline.standings(project.root),
+        runs.latest(project.runs),
+        project.root,
+        project.work,
+        jobs.under_way(project),
+    )
     if as_json:
         console.as_json([asdict(line) for line in found])
         return
@@ -269,7 +285,7 @@ def profile_list() -> None:
 @profile_app.command("show")
 def profile_show(
     name: Annotated[
-        str, typer.Argument(help="Without a name: params.yaml as it is.", autocompletion=_profile_names)
+        str, typer.Argument(help="Without a name: params.yaml as it is.", autocompletion=profile_names)
     ] = "",
 ) -> None:
     """Print a profile, or params.yaml."""
@@ -282,7 +298,7 @@ def profile_show(
 
 
 @profile_app.command("use")
-def profile_use(name: Annotated[str, typer.Argument(autocompletion=_profile_names)]) -> None:
+def profile_use(name: Annotated[str, typer.Argument(autocompletion=profile_names)]) -> None:
     """Rewrite params.yaml whole from a profile, keeping the values you changed yourself."""
     from r1cli import console, params_file
 
@@ -350,59 +366,6 @@ def reward_check(
         console.table(["what", "found"], rows, numeric=True)
 
     reward.check(_project(), on=on, data=data, problems=problems, executor=LocalExecutor(), show=show)
-
-
-@data_app.command("import")
-def data_import(
-    source: Annotated[
-        str, typer.Argument(metavar="FILE_OR_HUB_ID", help="JSONL, JSON or Parquet, a folder of them, or OWNER/NAME.")
-    ],
-    name: Annotated[str, typer.Option("--name", help="The import's name, and its problems' family.")],
-    revision: Annotated[str, typer.Option("--revision", help="The Hub commit (needed for Hub ids).")] = "",
-    split: Annotated[str, typer.Option("--split", help="Only files of this split.")] = "",
-    role: Annotated[str, typer.Option("--role", help="train, validation or test.")] = "train",
-    license: Annotated[str, typer.Option("--license", help="The licence to record in each row.")] = "",
-) -> None:
-    """Turn your problems into rows of the task pool, and name them in params.yaml."""
-    from r1cli import console, params_file
-    from r1cli.dispatch.local import LocalExecutor
-    from r1cli.execute import run_tool
-
-    project = _project()
-    values = params_file.read_params(project.params)
-    prompts = values.get("prompts")
-    names = prompts.get("imports") if isinstance(prompts, dict) else None
-    if not isinstance(names, list):
-        raise UserError("params.yaml lacks prompts.imports", hint="r1 profile show")
-    local = Path(source).expanduser()
-    arguments = {
-        "source": str(local.resolve()) if local.exists() else source,
-        "name": name,
-        "revision": revision,
-        "split": split,
-        "role": role,
-        "license": license,
-    }
-    target = project.data / "imports" / name
-    found: dict[str, float] = {}
-    run_tool(
-        project,
-        "import_data",
-        arguments,
-        executor=LocalExecutor(),
-        target=target,
-        online=not local.exists(),
-        show=found.update,
-    )
-    joined = names if name in names else [*names, name]
-    text = params_file.edit(
-        project.params.read_text(), [(("prompts", "imports"), joined), (("prompts", "import_roles", name), role)]
-    )
-    replace_file(project.params, text)
-    console.table(
-        ["what", "rows"], [[key.replace("_", " "), f"{value:g}"] for key, value in found.items()], numeric=True
-    )
-    console.say(f"{project.shown(target)} joins the task pool for {role}: r1 run prompts")
 
 
 # Last, so that `r1 --help` begins with what a newcomer needs.

@@ -20,6 +20,16 @@ def stage_names(incomplete: str) -> list[str]:
     return [name for name in ["all", *(stages if isinstance(stages, dict) else ())] if str(name).startswith(incomplete)]
 
 
+def profile_names(incomplete: str) -> list[str]:
+    """Shell completion: the profiles."""
+    from r1cli.params_file import profile_names as names
+
+    try:
+        return [name for name in names(find_project(Path.cwd()).profiles) if name.startswith(incomplete)]
+    except UserError:
+        return []
+
+
 Target = Annotated[
     str,
     typer.Argument(metavar="STAGE|all", help="A stage, an item (distill@small), or all.", autocompletion=stage_names),

@@ -109,6 +109,14 @@ def _fitting(headers: Sequence[str], rows: Sequence[Sequence[str]], width: int) 
     return tables
 
 
+def pieces(parts: Iterable[tuple[str, str]]) -> None:
+    """Texts, each in its style (none where the output is no terminal). Nothing in them is read as markup."""
+    from rich.text import Text
+
+    # A file gets the lines as they are; a terminal wraps them at words.
+    _console().print(Text.assemble(*parts), end="", soft_wrap=not sys.stdout.isatty())
+
+
 @dataclass(frozen=True, kw_only=True)
 class Node:
     """A branch of an outline: what it is called, what is said of it, and its own branches."""

@@ -14,6 +14,8 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from r1cli import pipeline, release
+from r1cli.dispatch import places, settings
+from r1cli.project import Project
 
 PACKAGES = (
     "typer",
@@ -61,6 +63,23 @@ def facts(root: Path, *, torch: bool) -> list[tuple[str, str]]:
     disk = shutil.disk_usage(root)
     found.append(("disk", f"{disk.free / 1e9:.1f} GB free of {disk.total / 1e9:.1f}"))
     return found
+
+
+def place(project: Project) -> list[tuple[str, str]]:
+    """Where stages run by default, and the scheduler that is here.
+
+    Raises:
+        UserError: r1.toml is wrong.
+    """
+    found = places.settings(project)
+    wants = found.resources
+    shape = f"{wants.nodes} node{'s' if wants.nodes > 1 else ''}, {wants.gpus_per_node} GPUs each"
+    others = "".join(f"; {name}: {given.nodes} x {given.gpus_per_node} GPUs" for name, given in found.stages.items())
+    places.open_executor(found.executor, found)
+    said = "no r1.toml: stages run on this machine"
+    if (project.state.parent / settings.NAME).exists():
+        said = f"{found.executor}, {shape}{others}"
+    return [("stages run on", said), ("Slurm", _first_line(["sinfo", "--version"]) or "not found (not needed here)")]
 
 
 def sandbox() -> str:

@@ -1,11 +1,11 @@
 """One stage: params -> fingerprint -> work folder -> executor -> publish -> run record."""
 
-import fcntl
 import hashlib
 import json
+import math
 import os
-import shutil
 import signal
+import socket
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -17,67 +17,53 @@ from typing import cast
 
 from r1cli import code_lock, console, guard, mend, runs
 from r1cli.claims import Claim
+from r1cli.dispatch import keeper, lease, places
 from r1cli.dispatch.executor import Executor
-from r1cli.dispatch.job import Handle, JobSpec, State
+from r1cli.dispatch.job import Handle, JobSpec, Resources, State
+from r1cli.dispatch.logs import last_words
 from r1cli.params_file import Values, pick, read_params
 from r1cli.pipeline import STARTER, Inputs, inputs_of
 from r1cli.project import Project
 from r1cli.publish import link_tree, publish_stage
+from r1cli.workfolder import clear, finished, forget, holds, locked, prune, remember, result, submitted
 from stages.contract.errors import UserError
+from stages.contract.files import replace_file
 from stages.contract.params import Base, Params, parse
 from stages.contract.stopping import SAME_S, SIGNALS
 
-KEPT = 2  # finished work folders of a stage
 SPARE_S = 10.0  # for a worker that was asked to stop and does not end itself in its grace period
 POLL_S = 0.1
 LOG_LINES = 8  # of a dead stage's log that are shown
 
 
-def run_stage(project: Project, name: str, *, executor: Executor, parent: Callable[[], int] = os.getppid) -> None:
-    """Compute a stage, or take what an earlier process finished for exactly these inputs, and publish it.
+def run_stage(
+    project: Project, name: str, *, executor: Executor | None = None, parent: Callable[[], int] = os.getppid
+) -> None:
+    """Compute a stage, or take what an earlier process finished for exactly these inputs, and publish it. It runs where
+    r1.toml or `r1 run --on` says, or on the executor that is given.
 
     Raises:
         UserError: bad params or inputs, a failed or stopped stage, an orphaned run.
     """
     started_by = parent()
     _check_parent(started_by, name)
-    inputs = inputs_of(project.root, name)
-    everything = read_params(project.params)
-    values = pick(everything, inputs.stage.params)
-    params = parse(values)
-    _check_code(project, inputs.stage.module)
+    ready = prepare(project, name)
+    inputs, work = ready.inputs, ready.spec.work
+    executor = executor or places.chosen(project, inputs.stage)
     mend.remember_lock(project)
     if "DVC_STAGE" in os.environ:
         guard.start(project, started_by)
-    mark = fingerprint(inputs, values)
-    work = project.work / name / mark
     with locked(work, name) as descriptor:
         claim = Claim(project.state / "claims", project.root, name)
-        record, run = runs.begin(project.runs, stage=name, fingerprint=mark)
+        record, run = runs.begin(project.runs, stage=name, fingerprint=work.name)
         begun = time.monotonic()
         try:
             if finished(work) and not inputs.recorded:
-                console.say(f"{name}: these inputs were computed before ({mark}); publishing the result")
+                console.say(f"{name}: these inputs were computed before ({work.name}); publishing the result")
+                forget(work)  # a job that ended while nobody looked
             else:
-                job = {
-                    "stage": inputs.stage.module,
-                    "item": inputs.stage.item,
-                    "params": values,
-                    "deps": list(inputs.stage.deps),
-                    "data": str(project.data),
-                    # These two change no result, so they are in no fingerprint.
-                    "checkpoints": everything.get("checkpoints", {}),
-                    "deadlines": everything.get("deadlines", {}),
-                }
-                outcome = compute(
-                    work,
-                    job,
-                    title=name,
-                    cwd=project.root,
-                    env=environment(params, inputs.stage.item),
-                    executor=executor,
-                    inherited=(descriptor,),
-                )
+                spec = replace(ready.spec, inherited=(descriptor,))
+                outcome = compute(spec, ready.job, executor=executor, under_way=living(project, work))
                 run = replace(run, max_rss_mb=outcome.max_rss_mb, figures=outcome.figures, exit_code=outcome.exit_code)
                 _check_still_there(work, descriptor, name)
                 check(outcome, work, name)
@@ -97,6 +83,76 @@ def run_stage(project: Project, name: str, *, executor: Executor, parent: Callab
             runs.write(record, replace(run, seconds=round(time.monotonic() - begun, 3)))
         os.utime(work / "result.json")
     prune(work.parent)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ready:
+    """A stage whose inputs and params are in order: what it reads, and the job that computes it."""
+
+    inputs: Inputs
+    job: Mapping[str, object]
+    spec: JobSpec
+
+
+def prepare(project: Project, name: str) -> Ready:
+    """Look a stage's inputs up and check its params and code. Starts and changes nothing.
+
+    Raises:
+        UserError: what is wrong.
+    """
+    inputs = inputs_of(project.root, name)
+    stage = inputs.stage
+    everything = read_params(project.params)
+    values = pick(everything, stage.params)
+    params = parse(values)
+    _check_code(project, stage.module)
+    job = {
+        "stage": stage.module,
+        "item": stage.item,
+        "params": values,
+        "deps": list(stage.deps),
+        "data": str(project.data),
+        # These two change no result, so they are in no fingerprint.
+        "checkpoints": everything.get("checkpoints", {}),
+        "deadlines": everything.get("deadlines", {}),
+    }
+    spec = job_spec(
+        name,
+        project.work / name / fingerprint(inputs, values),
+        job,
+        cwd=project.root,
+        env=environment(params, stage.item),
+        resources=places.resources(project, stage),
+        distributed=stage.distributed and params.trainer.engine == "deepspeed",
+        workers=stage.workers,
+        # All else is git's, but for imports, which a stage that asks for a GPU doesn't read.
+        reads=tuple(path for path in stage.deps if path.startswith("data/") and path != "data/imports"),
+    )
+    return Ready(inputs=inputs, job=job, spec=spec)
+
+
+def submit_stage(project: Project, name: str, *, executor: Executor) -> Handle | None:
+    """Send a stage's job off and don't wait for it; None if its result is there already. `run_stage` publishes it.
+
+    Raises:
+        UserError: bad params or inputs, or the place refuses the job.
+    """
+    ready = prepare(project, name)
+    work = ready.spec.work
+    with locked(work, name):
+        if finished(work) and not ready.inputs.recorded:
+            return None
+        found = living(project, work)
+        return found[1] if found else _submit(ready.spec, ready.job, executor)
+
+
+def living(project: Project, work: Path) -> tuple[Executor, Handle] | None:
+    """The job that was submitted for a work folder and has not ended, wherever it is."""
+    handle = submitted(work)
+    if handle is None:
+        return None
+    executor = places.open_executor(handle.executor, places.settings(project))
+    return None if executor.poll(handle).phase == "ended" else (executor, handle)
 
 
 def run_tool(
@@ -120,9 +176,8 @@ def run_tool(
     with locked(work, module) as descriptor:
         job = {"stage": module, "item": "", "params": {}, "arguments": dict(arguments), "data": str(project.data)}
         env = {**environment(Params(), ""), **({"HF_HUB_OFFLINE": "0"} if online else {})}
-        outcome = compute(
-            work, job, title=module, cwd=project.root, env=env, executor=executor, inherited=(descriptor,)
-        )
+        spec = job_spec(module, work, job, cwd=project.root, env=env, inherited=(descriptor,))
+        outcome = compute(spec, job, executor=executor)
         metrics = work / "metrics.json"
         if show and metrics.is_file():
             show(cast(dict[str, float], json.loads(metrics.read_text())))
@@ -135,37 +190,126 @@ def run_tool(
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """How a worker ended. `stopped`: the signal by which the user or the system asked for it, or 0."""
+    """How a worker ended. `stopped`: the signal by which the user or the system asked for it, or 0. `reason`: the
+    place's word for it, where it has one."""
 
     exit_code: int
     stopped: int
     max_rss_mb: float | None
     figures: dict[str, float]
+    reason: str
 
 
-def compute(
+def job_spec(
+    name: str,
     work: Path,
     job: Mapping[str, object],
     *,
-    title: str,
     cwd: Path,
     env: Mapping[str, str],
+    inherited: tuple[int, ...] = (),
+    resources: Resources | None = None,
+    distributed: bool = False,
+    workers: bool = False,
+    reads: tuple[str, ...] = (),
+) -> JobSpec:
+    """What an executor is given to run a job of stages/contract/job.py in its work folder."""
+    return JobSpec(
+        name=name,
+        argv=(sys.executable, "-m", f"stages.{job['stage']}", str(work)),
+        cwd=cwd,
+        work=work,
+        # torchrun's patience with what it has told to stop
+        env={**env, "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(math.ceil(_grace_s(job)))},
+        resources=resources or Resources(),
+        distributed=distributed,
+        workers=workers,
+        reads=reads,
+        grace_s=_grace_s(job),
+        inherited=inherited,
+    )
+
+
+def compute(
+    spec: JobSpec,
+    job: Mapping[str, object],
+    *,
     executor: Executor,
-    inherited: tuple[int, ...],
+    under_way: tuple[Executor, Handle] | None = None,
 ) -> Outcome:
-    """Run a job in its work folder to its end, drawing what it reports."""
-    clear(work)
-    (work / "job.json").write_text(json.dumps(job, indent=1, ensure_ascii=False, default=str))
-    argv = (sys.executable, "-m", f"stages.{job['stage']}", str(work))
-    with _signals() as stop, console.progress(title) as view:
-        handle = executor.submit(JobSpec(argv=argv, cwd=cwd, env=env, log=work / "log.txt", inherited=inherited))
-        state, figures = _follow(executor, handle, work / "events.jsonl", view, stop, grace_s=_grace_s(job))
+    """Run a job in its work folder to its end, drawing what it reports. One that is `under_way` is followed instead.
+
+    Raises:
+        UserError: the place refuses the job, or it goes on while this process was asked to end.
+    """
+    with _signals() as stop, console.progress(spec.name) as view:
+        if under_way or executor.outlives:
+            where, handle = under_way or (executor, _submit(spec, job, executor))
+            console.say(f"{spec.name}: job {handle.id} on {handle.executor}")
+            state, figures = _follow(where, handle, view, stop, grace_s=spec.grace_s)
+            while state.lost and not stop:
+                console.say(f"{spec.name}: job {handle.id} was lost ({state.reason}); it is sent again and goes on")
+                handle = _submit(spec, job, where)
+                state, figures = _follow(where, handle, view, stop, grace_s=spec.grace_s)
+            if state.phase != "ended":
+                raise UserError(
+                    f"job {handle.id} of {spec.name} goes on without this process",
+                    hint=f"r1 logs -f {spec.name}; to follow it again: r1 run {spec.name}; to end it: r1 stop {spec.name}",
+                    code=128 + stop[0],
+                )
+            forget(spec.work)
+        else:
+            with _held(spec, executor) as started:
+                clear(spec.work)
+                _write_job(spec.work, job)
+                handle = executor.submit(spec)
+                started.append(handle)
+                state, figures = _follow(executor, handle, view, stop, grace_s=spec.grace_s)
     return Outcome(
         exit_code=state.exit_code or 0,
         stopped=stop[0] if stop else 0,
         max_rss_mb=state.max_rss_mb,
         figures=figures,
+        reason=state.reason,
     )
+
+
+def _submit(spec: JobSpec, job: Mapping[str, object], executor: Executor) -> Handle:
+    if lease.current(spec.work / "lease") is None:
+        clear(spec.work)  # the job does it again when it holds the folder
+    _write_job(spec.work, job)
+    handle = executor.submit(spec)
+    remember(handle)
+    return handle
+
+
+def _write_job(work: Path, job: Mapping[str, object]) -> None:
+    replace_file(work / "job.json", json.dumps(job, indent=1, ensure_ascii=False, default=str))
+
+
+@contextmanager
+def _held(spec: JobSpec, executor: Executor) -> Iterator[list[Handle]]:
+    """Hold a work folder for a job that ends with this process, which adds it to the list."""
+    me = lease.Holder(host=socket.gethostname(), process=os.getpid())
+    started: list[Handle] = []
+
+    def lost() -> None:
+        for handle in started:
+            executor.cancel(handle, force=True)
+
+    def wait(other: lease.Holder) -> None:
+        console.say(f"{spec.name}: {lease.HeldError(other)} works on exactly this; waiting for it")
+
+    with lease.held(
+        spec.work / "lease",
+        me,
+        lost=lost,
+        # We hold the folder's lock, so no process of this machine has it; a job of a scheduler may.
+        gone=lambda other: not other.job and other.host == me.host,
+        wait=wait,
+        ttl_s=max(lease.TTL_S, 2 * spec.grace_s),  # a worker whose starter was killed may still use its grace period
+    ):
+        yield started
 
 
 def _grace_s(job: Mapping[str, object]) -> float:
@@ -175,30 +319,34 @@ def _grace_s(job: Mapping[str, object]) -> float:
 
 def check(outcome: Outcome, work: Path, name: str) -> None:
     """Raise a UserError unless the worker finished its work: its own error, or how it died."""
-    result = _result(work)
-    stopped = outcome.stopped or cast(int, (result or {}).get("signal", 0))
+    if outcome.exit_code == keeper.HELD and outcome.reason:
+        raise UserError(f"{name}: {outcome.reason}", hint=f"r1 logs -f {name}   (once it has ended: r1 run {name})")
+    ended = result(work)
+    stopped = outcome.stopped or cast(int, (ended or {}).get("signal", 0))
     if stopped:
-        done = "it had finished just then" if result and result.get("ok") else "what was saved last is kept"
-        what = (result or {}).get("error", done)
+        done = "it had finished just then" if ended and ended.get("ok") else "what was saved last is kept"
+        what = (ended or {}).get("error", done)
         message = f"{name} was stopped by {_signal_name(stopped)}; nothing was published, {what}"
         raise UserError(message, hint=f"r1 run {name}", code=128 + stopped)
     log = work / "log.txt"
-    if result is None:
+    if ended is None:
         how = (
             f"signal {_signal_name(-outcome.exit_code)}" if outcome.exit_code < 0 else f"exit code {outcome.exit_code}"
         )
-        lines = log.read_text(errors="replace").strip().splitlines()[-LOG_LINES:] if log.exists() else []
+        if outcome.reason:
+            how += f", {outcome.reason}"
+        lines = last_words(log.read_text(errors="replace"), LOG_LINES) if log.exists() else []
         said = "".join(f"\n  {line}" for line in lines)
         more = "; not enough memory?" if outcome.exit_code == -signal.SIGKILL else ""
         raise UserError(f"{name} died without a result ({how}{more}){said}", hint=f"the whole log is {log}")
-    if result.get("ok") is not True:
-        trace = result.get("traceback")
+    if ended.get("ok") is not True:
+        trace = ended.get("traceback")
         if trace:
             with log.open("a") as file:
                 file.write(str(trace))
         # A worker names its files as it knows them, from its work folder.
-        hint = str(result.get("hint") or "").replace(" out/", f" {work}/out/")
-        raise UserError(f"{name}: {result.get('error', 'failed')}", hint=f"the whole log is {log}" if trace else hint)
+        hint = str(ended.get("hint") or "").replace(" out/", f" {work}/out/")
+        raise UserError(f"{name}: {ended.get('error', 'failed')}", hint=f"the whole log is {log}" if trace else hint)
 
 
 def fingerprint(inputs: Inputs, values: Values) -> str:
@@ -213,8 +361,8 @@ def fingerprint_of(cmd: str, values: Mapping[str, object], digests: Mapping[str,
 
 
 def environment(params: Params, item: str) -> dict[str, str]:
-    """The worker's environment: what would otherwise make two identical runs differ is pinned."""
-    pinned = {
+    """What is added to the worker's environment: what would otherwise make two identical runs differ is pinned."""
+    return {
         # A stage spreads its work over `threads` itself (stages/contract/team.py): each runs single operations alone.
         "OMP_NUM_THREADS": "1",
         "MKL_NUM_THREADS": "1",
@@ -224,7 +372,6 @@ def environment(params: Params, item: str) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "0" if _imports_model(params, item) else "1",
     }
-    return {**os.environ, **pinned}
 
 
 def _imports_model(params: Params, item: str) -> bool:
@@ -247,15 +394,8 @@ def _check_parent(parent: int, name: str) -> None:
 
 def _check_still_there(work: Path, descriptor: int, name: str) -> None:
     """A removed work folder may have been made again by another run, which then holds another lock."""
-    if not _holds(work, descriptor):
+    if not holds(work, descriptor):
         raise UserError(f"the work folder of {name} was removed while it ran ({work})", hint=f"r1 run {name}")
-
-
-def _holds(work: Path, descriptor: int) -> bool:
-    try:
-        return os.path.samestat(os.fstat(descriptor), (work / "lock").stat())
-    except FileNotFoundError:
-        return False
 
 
 def _check_code(project: Project, module: str) -> None:
@@ -266,80 +406,29 @@ def _check_code(project: Project, module: str) -> None:
         )
 
 
-@contextmanager
-def locked(work: Path, name: str) -> Iterator[int]:
-    """Hold a work folder's lock; its file descriptor is for the worker, so that an orphan holds it too."""
-    while True:
-        work.mkdir(parents=True, exist_ok=True)
-        descriptor = os.open(work / "lock", os.O_RDWR | os.O_CREAT, 0o644)
-        try:
-            try:
-                fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-            except BlockingIOError:
-                console.say(f"{name}: another process works on exactly this; waiting for it")
-                fcntl.flock(descriptor, fcntl.LOCK_EX)
-            # The folder may have been pruned between opening and locking.
-            if _holds(work, descriptor):
-                yield descriptor
-                return
-        finally:
-            os.close(descriptor)
-
-
-def busy(work: Path) -> bool:
-    """Whether a process works in a folder now."""
-    try:
-        descriptor = os.open(work / "lock", os.O_RDWR)
-    except FileNotFoundError:
-        return False
-    try:
-        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
-    except BlockingIOError:
-        return True
-    finally:
-        os.close(descriptor)
-    return False
-
-
-def finished(work: Path) -> bool:
-    result = _result(work)
-    return result is not None and result.get("ok") is True
-
-
-def clear(work: Path) -> None:
-    """Remove what an earlier attempt would have published. What an unfinished one resumes from stays; where one had
-    finished, the stage is computed again because the user insists, and then from the beginning."""
-    if finished(work):
-        shutil.rmtree(work / "steps", ignore_errors=True)
-    for name in ("out", "plots"):
-        shutil.rmtree(work / name, ignore_errors=True)
-    for name in ("metrics.json", "result.json", "events.jsonl", "log.txt"):
-        (work / name).unlink(missing_ok=True)
-
-
-def prune(folder: Path) -> None:
-    """Remove all but the newest finished work folders of a stage. Those in use stay."""
-    done = [path for path in folder.iterdir() if finished(path)]
-    for path in sorted(done, key=lambda p: (p / "result.json").stat().st_mtime, reverse=True)[KEPT:]:
-        if not busy(path):
-            shutil.rmtree(path, ignore_errors=True)
-
-
 def _follow(
-    executor: Executor, handle: Handle, events: Path, view: console.View, stop: list[int], *, grace_s: float
+    executor: Executor, handle: Handle, view: console.View, stop: list[int], *, grace_s: float
 ) -> tuple[State, dict[str, float]]:
+    """Draw what a job reports until it ends, or until this process is asked to stop. A job that ends with this process
+    is then asked too, and waited for; one that outlives it is left alone."""
+    events = handle.work / "events.jsonl"
     figures: dict[str, float] = {}
     position = 0
     asked_at: float | None = None
     forced = False
+    said = ""
     while True:
         state = executor.poll(handle)
+        if state.phase != "ended" and said != state.reason:
+            said = state.reason
+            how = "waits" if state.phase == "pending" else "runs"
+            view.draw({"event": "note", "text": f"job {handle.id} {how}" + (f" ({said})" if said else "")})
         position, new = _read_events(events, position)
         for event in new:
             view.draw(event)
             if event.get("event") == "step" and event.get("figures"):
                 figures = {k: v for k, v in cast(dict[str, float], event["figures"]).items() if v == v}
-        if state.phase == "ended":
+        if state.phase == "ended" or (stop and executor.outlives):
             return state, figures
         if stop and asked_at is None:
             asked_at = time.monotonic()
@@ -354,10 +443,12 @@ def _read_events(path: Path, position: int) -> tuple[int, list[dict[str, object]
     """The whole lines that were added since, and where they end. A line that is no event is passed over."""
     try:
         with path.open("rb") as file:
+            if os.fstat(file.fileno()).st_size < position:  # the job was started again
+                position = 0
             file.seek(position)
             added = file.read()
     except FileNotFoundError:
-        return position, []
+        return 0, []
     end = added.rfind(b"\n") + 1
     found = []
     for line in added[:end].splitlines():
@@ -393,14 +484,6 @@ def _signals() -> Iterator[list[int]]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
-
-
-def _result(work: Path) -> dict[str, object] | None:
-    try:
-        result = json.loads((work / "result.json").read_text())
-    except (FileNotFoundError, NotADirectoryError, ValueError):
-        return None
-    return result if isinstance(result, dict) else None
 
 
 def _signal_name(number: int) -> str:

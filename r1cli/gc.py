@@ -2,7 +2,8 @@
 
 A reference is a dvc.lock (the working tree's, the index's, the copy that `r1 stage` keeps, those of experiments that run
 in temporary folders, and those of every commit behind any branch, tag, stash or experiment) or a run record: the newest
-of each stage. What a process works in is kept whatever refers to it.
+of each stage. What a process works in, or a job of a scheduler, is kept whatever refers to it; so is what a job finished
+that nobody has published yet.
 
 Not covered: a cache that lies outside the project, since other projects may use it; remotes (`dvc gc --cloud`).
 """
@@ -17,7 +18,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from r1cli import console, execute, mend, params_file, pipeline, runs
+from r1cli import console, execute, mend, params_file, pipeline, runs, workfolder
+from r1cli.dispatch import lease
 from r1cli.git import git
 from r1cli.project import Project
 from stages.contract.errors import UserError
@@ -62,7 +64,8 @@ def plan(project: Project) -> Plan:
     found: list[tuple[str, Path, str]] = []
     newest = {run.fingerprint for run in runs.latest(project.runs).values()}
     for work in sorted(project.work.glob("*/*")):
-        why = _work_is_stale(work, known, newest)
+        used = work.name in known.fingerprints | newest or workfolder.busy(work) or _of_a_job(project, work)
+        why = "" if used else _why_stale(work)
         found += [("work folder", work, why)] if why else []
         kept["work folder"] += not why
     cache = pipeline.cache_folder(project.root).parents[1]
@@ -87,7 +90,7 @@ def collect(project: Project) -> tuple[Plan, list[Item]]:
         if not alone:
             raise UserError("a DVC is writing to the cache at this moment", hint="r1 status ; r1 gc --yes")
         chosen = plan(project)
-        stayed = [item for item in chosen.items if not _remove(item)]
+        stayed = [item for item in chosen.items if not _remove(project, item)]
     return chosen, stayed
 
 
@@ -186,11 +189,20 @@ def _listed(path: Path) -> set[str]:
         return set()
 
 
-def _work_is_stale(work: Path, known: References, newest: set[str]) -> str:
-    """Why nobody needs a work folder, or nothing."""
-    if work.name in known.fingerprints or work.name in newest or execute.busy(work):
-        return ""
-    return "finished, in no dvc.lock" if execute.finished(work) else "unfinished, and not its stage's last run"
+def _of_a_job(project: Project, work: Path) -> bool:
+    """Whether a scheduler's job works in a folder, or will, or has finished it and was not published yet."""
+    if lease.living(work / "lease"):
+        return True
+    if workfolder.submitted(work) is None:
+        return False
+    try:
+        return workfolder.finished(work) or execute.living(project, work) is not None
+    except UserError:
+        return True  # its scheduler doesn't answer
+
+
+def _why_stale(work: Path) -> str:
+    return "finished, in no dvc.lock" if workfolder.finished(work) else "unfinished, and not its stage's last run"
 
 
 def _stale_in_cache(cache: Path, known: References) -> Iterator[tuple[str, Path, str]]:
@@ -221,8 +233,8 @@ def _sized(found: Sequence[tuple[str, Path, str]]) -> list[Item]:
     return items
 
 
-def _remove(item: Item) -> bool:
-    """Remove an item, unless it is a work folder that a process has begun to work in."""
+def _remove(project: Project, item: Item) -> bool:
+    """Remove an item, unless it is a work folder that somebody has begun to work in."""
     if item.kind != "work folder":
         item.path.unlink()
         return True
@@ -232,6 +244,9 @@ def _remove(item: Item) -> bool:
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        # Jobs are submitted under this lock.
+        if _of_a_job(project, item.path):
+            return False
         shutil.rmtree(item.path)
     except BlockingIOError:
         return False

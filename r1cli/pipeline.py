@@ -47,6 +47,8 @@ class Stage:
     metrics: tuple[str, ...]
     plots: tuple[str, ...]
     gpus: int
+    distributed: bool = False  # one process a GPU, by torchrun
+    workers: bool = False  # one process a GPU, each taking pieces of the work
 
     @property
     def module(self) -> str:
@@ -400,6 +402,8 @@ def _stage(repo: "Repo", found: "PipelineStage") -> Stage:
         metrics=tuple(path(out) for out in found.outs if out.metric),
         plots=tuple(path(out) for out in found.outs if out.plot),
         gpus=int(meta.get("gpus", 0)),
+        distributed=bool(meta.get("distributed", False)),
+        workers=bool(meta.get("workers", False)),
     )
 
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from r1cli.execute import busy
 from r1cli.pipeline import Standing
 from r1cli.runs import Run
+from r1cli.workfolder import busy
 from stages.contract.stopping import SIGNALS
 
 Word = Literal["fresh", "stale", "running", "failed", "stopped", "never"]
@@ -28,21 +28,29 @@ class Status:
     unknown: float | None = None  # share of verdicts that the graders could not reach, where the stage measures it
 
 
-def statuses(standings: Sequence[Standing], latest: Mapping[str, Run], root: Path, work: Path) -> list[Status]:
-    """The status of every stage, in the given (upstream first) order."""
+def statuses(
+    standings: Sequence[Standing],
+    latest: Mapping[str, Run],
+    root: Path,
+    work: Path,
+    jobs: Mapping[str, str] | None = None,
+) -> list[Status]:
+    """The status of every stage, in the given (upstream first) order. `jobs`: how submitted jobs stand, by stage."""
     found: list[Status] = []
     settled: dict[str, Word] = {}
     for standing in standings:
         name = standing.stage.name
         run = latest.get(name)
-        word, why = _word(standing, run, busy(work / name / run.fingerprint) if run else False, settled)
+        job = (jobs or {}).get(name, "")
+        running = bool(job) or (run is not None and busy(work / name / run.fingerprint))
+        word, why = _word(standing, run, running, settled)
         settled[name] = word
         timed = run is not None and run.exit_code is not None
         found.append(
             Status(
                 stage=name,
                 word=word,
-                why=why,
+                why=why or job,
                 started=run.started if run else "",
                 seconds=run.seconds if run and timed else None,
                 unknown=_unknown(root, standing),

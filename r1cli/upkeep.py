@@ -25,7 +25,8 @@ def doctor(
     from r1cli import console, doctor, mend
 
     project = find_project(Path.cwd())
-    console.table(["what", "here"], [list(fact) for fact in doctor.facts(project.root, torch=torch)])
+    found = [*doctor.facts(project.root, torch=torch), *doctor.place(project)]
+    console.table(["what", "here"], [list(fact) for fact in found])
     check_tools(project)
     doctor.settle_links(project.root)
     for done in mend.mend(project):

@@ -9,12 +9,11 @@ labels.parquet (+ rejected each).
 
 import random
 from collections.abc import Iterator
-from functools import partial
 from itertools import combinations
 
 import polars as pl
 
-from stages.assembly.models import Model, digest, open_model, read_by
+from stages.assembly.models import Model, Scalar, digest, open_model, read_by
 from stages.assembly.progress import progress
 from stages.assembly.rows import Draw, generated, sample_tasks
 from stages.contract.events import Reporter
@@ -28,8 +27,7 @@ from stages.contract.task import tasks_of
 from stages.contract.transcript import Template, split
 from stages.curate.mix import sample
 from stages.curate.outcome import Curated, divide, forget, then
-from stages.model.checkpoint import load_decoder, save_checkpoint, weights_digest
-from stages.model.reward_model import RewardModel, train_pairwise, train_pointwise
+from stages.model.reward_model import train_pairwise, train_pointwise
 from stages.tasks.general import by_question, safe
 from stages.tasks.judge import judge_pair
 
@@ -63,33 +61,33 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     write_table(labels, paths.out / "labels.parquet", LABELS)
     write_table(chosen_labels.rejected, paths.out / "labels_rejected.parquet", LABELS.rejected())
 
-    helpful, safety = _scalar(model), _scalar(model)
+    helpful, safety = model.scalar(), model.scalar()
     helpful_ledger = _ledger(paths, helpful, trains="helpful", table="pairs", rows=pairs.kept)
     safety_ledger = _ledger(paths, safety, trains="safety", table="labels", rows=labels)
     first = train_pairwise(
-        helpful,
+        helpful.scoring,
         _read(model, "helpful", pairs.kept, "chosen"),
         _read(model, "helpful", pairs.kept, "rejected"),
         settings.train,
         seed=params.seed,
         report=report,
-        progress=progress(paths, "helpful", report, helpful_ledger),
+        progress=progress(paths, "helpful", report, helpful_ledger, processes=model.processes),
         used=helpful_ledger.rows,
     )
     second = train_pointwise(
-        safety,
+        safety.scoring,
         _read(model, "safety", labels, "response"),
         labels["safe"].to_list(),
         settings.train,
         seed=params.seed,
         report=report,
-        progress=progress(paths, "safety", report, safety_ledger),
+        progress=progress(paths, "safety", report, safety_ledger, processes=model.processes),
         used=safety_ledger.rows,
     )
     for ledger in (helpful_ledger, safety_ledger):
         ledger.write()
-    for name, trained in (("helpful", helpful), ("safety", safety)):
-        save_checkpoint(trained.decoder, model.codec.tokenizer, paths.out / name, tokenizer_from=model.folder)
+    helpful.save(paths.out / "helpful")
+    safety.save(paths.out / "safety")
     paths.write_curve("helpful", first)
     paths.write_curve("safety", second)
     paths.write_metrics(
@@ -105,10 +103,10 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     )
 
 
-def _ledger(paths: Paths, trained: RewardModel, *, trains: str, table: str, rows: pl.DataFrame) -> Ledger:
+def _ledger(paths: Paths, trained: Scalar, *, trains: str, table: str, rows: pl.DataFrame) -> Ledger:
     return Ledger(
         paths.out,
-        weights=partial(weights_digest, trained.decoder),
+        weights=trained.weights_digest,
         name=f"{trains}_ledger",
         trains=trains,
         table=f"data/reward_model/{table}.parquet",
@@ -124,10 +122,6 @@ def _read(model: Model, kind: str, rows: pl.DataFrame, column: str) -> list[list
 
 def _characters(texts: pl.Series) -> int:
     return sum(map(len, texts.to_list()))
-
-
-def _scalar(model: Model) -> RewardModel:
-    return RewardModel(load_decoder(model.folder, labels=1), pad_id=model.codec.pad_id, team=model.team)
 
 
 def judged_pairs(drawn: list[Draw], settings: Settings, checkpoint: str, *, seed: int, template: Template) -> Curated:

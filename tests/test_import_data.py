@@ -19,7 +19,9 @@ from stages.contract.job import FAILED, Paths
 from stages.contract.schemas import TASKS
 from stages.contract.tables import read_table
 from stages.contract.task import tasks_of
-from stages.import_data import hub_files, main, records
+from stages.import_data import main
+from stages.ingest.files import Wanted, download
+from stages.ingest.records import records
 from stages.reward_check import main as check
 
 DATASETS = Path(__file__).parents[2] / "shared" / "datasets"
@@ -158,14 +160,16 @@ def test_json_lines_may_hold_line_separators(tmp_path: Path) -> None:
         (
             "a.jsonl",
             b'{"text": "a", "answer": "1"}\n',
-            r"lacks a column question or problem or prompt \(has: text, answer\)",
+            r"lacks a column question or problem or prompt or instruction \(has: text, answer\)",
         ),
         ("a.jsonl", b'{"question": "a", "label": "1"}\n', "lacks a column final_answer or answer or solution"),
         ("a.jsonl", b"\xff\xfe", "not UTF-8"),
         ("a.jsonl", b"", "none of 0 rows"),
         ("a.jsonl", b'{"question": "", "answer": "1"}\n', "none of 1 rows"),
         ("a.parquet", b"PAR1", "cannot be read as Parquet"),
-        ("a.csv", b"question,answer\n", "holds no .jsonl, .json, .parquet file"),
+        ("a.txt", b"question,answer\n", "holds no .jsonl, .json, .parquet, .csv file"),
+        ("a.csv", b"question,answer\n", "none of 0 rows"),
+        ("a.csv", b"question,answer\n1,2,3\n", "cannot be read as CSV"),
         ("a.json", b"[" * 100_000, "not valid JSON"),
     ],
 )
@@ -187,7 +191,11 @@ def test_bad_files_are_named(tmp_path: Path, name: str, content: bytes, message:
         ({"source": "x", "role": "dev"}, "'dev' is not one of train, validation, test"),
     ],
 )
-def test_bad_arguments_fail_before_any_download(tmp_path: Path, arguments: dict[str, str], message: str) -> None:
+def test_bad_arguments_fail_before_any_download(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, arguments: dict[str, str], message: str
+) -> None:
+    monkeypatch.setenv("HF_ENDPOINT", "http://127.0.0.1:9")
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     with pytest.raises(UserError, match=message):
         main({"name": "demo", **arguments}, paths(tmp_path), Silent())
 
@@ -211,7 +219,11 @@ class HubStandIn(BaseHTTPRequestHandler):
 
     def _answer(self, *, body: bool) -> None:
         path = self.path.partition("?")[0]
-        if path in (f"/api/datasets/owner/set/tree/{COMMIT}", f"/api/datasets/owner/set/revision/{COMMIT}"):
+        known = [
+            f"/api/datasets/owner/set{rest}"
+            for rest in ("", "/revision/main", f"/revision/{COMMIT}", f"/tree/{COMMIT}")
+        ]
+        if path in known:
             entries = [
                 {"type": "file", "path": n, "size": len(c), "oid": hashlib.sha1(c).hexdigest()}
                 for n, c in FILES.items()
@@ -278,7 +290,7 @@ def test_no_hub_at_all(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("NO_PROXY", "127.0.0.1")
     monkeypatch.setattr(time, "sleep", lambda seconds: None)  # the client waits between its retries
     with pytest.raises(UserError, match="can't be downloaded"):
-        hub_files("owner/set", COMMIT, "", tmp_path)
+        download(Wanted(source="owner/set", revision=COMMIT), tmp_path)
 
 
 # The reward check, on what was imported.

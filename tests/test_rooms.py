@@ -18,6 +18,7 @@ HOMES = {
     "deepspeed": {"stages/model/trainer.py"},
     "mpmath": {"stages/rewards/precise.py"},
     "sympy": {"stages/rewards/symbolic.py"},
+    "ray": {"r1cli/dispatch/spread.py"},
     "dvc": {"r1cli/pipeline.py"},
     "rich": {"r1cli/console.py"},
 }

@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import resource
+import shlex
 import signal
 import subprocess
 import sys
@@ -12,6 +13,9 @@ from functools import partial
 from pathlib import Path
 
 from r1cli.dispatch.job import Handle, JobSpec, State
+from r1cli.dispatch.layout import on_each_node
+from r1cli.dispatch.logs import tail
+from stages.contract.errors import UserError
 
 _PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
@@ -55,15 +59,25 @@ def children_of(process: int) -> list[int]:
 class LocalExecutor:
     """Runs jobs as child processes, each in its own session: Ctrl-C reaches them through `cancel` only."""
 
+    outlives = False
+
     def __init__(self) -> None:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
 
+    def render(self, spec: JobSpec) -> str:
+        return shlex.join(on_each_node(spec)) + "\n"
+
     def submit(self, spec: JobSpec) -> Handle:
+        if spec.resources.nodes > 1:
+            raise UserError(
+                f"{spec.name} asks for {spec.resources.nodes} nodes, and this is one machine",
+                hint='r1.toml: nodes = 1, or executor = "slurm"',
+            )
         with spec.log.open("wb") as log:
             child = subprocess.Popen(
-                spec.argv,
+                on_each_node(spec),
                 cwd=spec.cwd,
-                env=dict(spec.env),
+                env={**os.environ, **spec.env},
                 stdin=subprocess.DEVNULL,
                 stdout=log,
                 stderr=subprocess.STDOUT,
@@ -71,7 +85,7 @@ class LocalExecutor:
                 pass_fds=spec.inherited,
                 preexec_fn=partial(end_with_parent, os.getpid()),
             )
-        handle = Handle(id=str(child.pid))
+        handle = Handle(executor="local", id=str(child.pid), work=spec.work)
         self._children[handle.id] = child
         return handle
 
@@ -83,6 +97,9 @@ class LocalExecutor:
         unit = 1 if sys.platform == "darwin" else 1024
         peak = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss * unit / 1e6
         return State(phase="ended", exit_code=code, max_rss_mb=round(peak, 1))
+
+    def logs(self, handle: Handle, *, follow: bool) -> Iterator[str]:
+        yield from tail(handle.log, follow=follow, ended=lambda: self.poll(handle).phase == "ended")
 
     def cancel(self, handle: Handle, *, force: bool = False) -> None:
         child = self._children[handle.id]

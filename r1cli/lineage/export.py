@@ -102,8 +102,8 @@ def evaluation(root: Path, found: Snapshot, chosen: Checkpoint) -> Evaluation | 
 def model_card(found: Snapshot, chosen: Checkpoint, measured: Evaluation | None) -> str:
     """README.md as the Hub reads it."""
     listed = sources(found, found.upstream(chosen.artifact.name))
-    models = [s.source.removeprefix("hub:") for s in listed if not s.rows and s.source.startswith("hub:")]
-    datasets = [s.source.removeprefix("hub:") for s in listed if s.rows and s.source.startswith("hub:")]
+    models = hub_ids(listed, rows=False)
+    datasets = hub_ids(listed, rows=True)
     name = f"r1-{chosen.artifact.name.replace('@', '-')}"
     head: dict[str, object] = {"library_name": "transformers", "pipeline_tag": "text-generation", "tags": ["r1"]}
     head["license"] = rolled_up([s.license for s in listed])
@@ -113,8 +113,14 @@ def model_card(found: Snapshot, chosen: Checkpoint, measured: Evaluation | None)
     if measured and measured.figures:
         head["model-index"] = [{"name": name, "results": [_result(measured)]}]
     front = "".join(f"{key}: {json.dumps(value, ensure_ascii=False)}\n" for key, value in head.items())
-    parts = [f"---\n{front}---\n", f"# {name}\n", _made(found, chosen), _licences(listed)]
+    parts = [f"---\n{front}---\n", f"# {name}\n", _made(found, chosen), licences(listed)]
     return "\n".join([*parts, _measured(measured)])
+
+
+def hub_ids(listed: Sequence[Source], *, rows: bool) -> list[str]:
+    """The ids of a hub's data sets, or models. What follows `#` is a data set's own word for where a row is from."""
+    named = [s.source for s in listed if bool(s.rows) == rows and s.source.startswith("hub:")]
+    return list(dict.fromkeys(source.removeprefix("hub:").partition("#")[0] for source in named))
 
 
 def _result(measured: Evaluation) -> dict[str, object]:
@@ -136,7 +142,8 @@ def _made(found: Snapshot, chosen: Checkpoint) -> str:
     )
 
 
-def _licences(listed: Sequence[Source]) -> str:
+def licences(listed: Sequence[Source]) -> str:
+    """The section of a card about sources, with a warning where one forbids commercial use or none is known."""
     rows = "".join(
         f"| {s.source} | {s.revision[:12]} | {s.license or UNKNOWN} | {f'{s.rows:,} rows' if s.rows else 'model'} |\n"
         for s in listed

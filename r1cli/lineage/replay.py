@@ -9,6 +9,7 @@ from r1cli import execute
 from r1cli.dispatch.executor import Executor
 from r1cli.lineage.snapshot import Checkpoint, Snapshot
 from r1cli.project import Project
+from r1cli.workfolder import locked
 from stages.contract.errors import UserError
 from stages.contract.manifest import Head, read_head
 from stages.contract.params import parse
@@ -55,16 +56,16 @@ def replay(project: Project, found: Snapshot, chosen: Checkpoint, steps: int, ex
         "data": str(project.data),
         "replay": step,
     }
-    with execute.locked(work, "replay") as descriptor:
-        outcome = execute.compute(
+    with locked(work, "replay") as descriptor:
+        spec = execute.job_spec(
+            f"replay {artifact.name}",
             work,
             job,
-            title=f"replay {artifact.name}",
             cwd=project.root,
             env=execute.environment(parse(manifest.params), manifest.item),
-            executor=executor,
             inherited=(descriptor,),
         )
+        outcome = execute.compute(spec, job, executor=executor)
         execute.check(outcome, work, artifact.name)
         again = read_head(work / "out" / name.replace(".parquet", ".json"))
     shutil.rmtree(work, ignore_errors=True)

@@ -5,6 +5,9 @@ from collections.abc import Collection
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from r1cli import conditions
+from r1cli.conditions import first_line
+from r1cli.lineage import imports
 from r1cli.lineage.snapshot import Artifact, Snapshot
 from stages.contract.errors import UserError
 
@@ -32,8 +35,8 @@ def is_whole(text: str) -> bool:
 
 
 def find(found: Snapshot, wanted: str) -> list[Place]:
-    """The rows that an id, the beginning of one, or a filter names. A filter is an SQL condition on the columns of
-    the tables: `source = 'file:gsm8k.jsonl'`, `family = 'code' AND language = 'zh'`.
+    """The rows that an id, the beginning of one, or a filter names. A filter is a condition (r1cli/conditions.py)
+    on the columns of the tables: `source = 'file:gsm8k.jsonl'`, `family = 'code' AND language = 'zh'`.
 
     Raises:
         UserError: there is no such row, or the filter can't be read.
@@ -46,11 +49,9 @@ def find(found: Snapshot, wanted: str) -> list[Place]:
         condition = column == wanted if len(wanted) == WHOLE else column.str.starts_with(wanted)
     else:
         try:
-            condition = pl.sql_expr(wanted)
-        except pl.exceptions.PolarsError as error:
-            raise UserError(
-                f"{wanted!r} is neither a row id nor a filter ({_first_line(error)})", hint=_HINT
-            ) from error
+            condition = conditions.condition(wanted)
+        except UserError as error:
+            raise UserError(f"neither a row id nor a filter: {error.message}", hint=_HINT) from error
     places = [
         place
         for artifact in found.artifacts.values()
@@ -84,10 +85,6 @@ def one(found: Snapshot, wanted: str) -> list[Place]:
 _HINT = "r1 impact ROW_ID, or a filter such as: r1 impact \"source = 'file:mine.jsonl'\""
 
 
-def _first_line(error: Exception) -> str:
-    return next(iter(str(error).strip().splitlines()), type(error).__name__)
-
-
 def _matching(found: Snapshot, artifact: Artifact, table: str, condition: "pl.Expr") -> list[Place]:
     import polars as pl
 
@@ -99,7 +96,7 @@ def _matching(found: Snapshot, artifact: Artifact, table: str, condition: "pl.Ex
         rows = frame.with_row_index("r1_row").filter(condition).select(columns).collect()
     except pl.exceptions.PolarsError as error:
         raise UserError(
-            f"the filter doesn't fit {artifact.folder}/{table} ({_first_line(error)})", hint=_HINT
+            f"the filter doesn't fit {artifact.folder}/{table} ({first_line(error)})", hint=_HINT
         ) from error
     return [
         Place(id=row["r1_id"], artifact=artifact.name, table=table, row=row["r1_row"], dropped=row.get("r1_drop"))
@@ -147,6 +144,13 @@ def ancestors(found: Snapshot, place: Place) -> list[tuple[Place, dict[str, obje
             if str(parent) in seen:
                 continue
             seen.add(str(parent))
+            if (imported := imports.trace(found, str(parent))) is not None:
+                file, number, columns = imported
+                folder, _, table = file.rpartition("/")
+                listed.append(
+                    (Place(id=str(parent), artifact=folder.removeprefix("data/"), table=table, row=number), columns)
+                )
+                continue
             nearest = min(find(found, str(parent)), key=lambda place: place.dropped is not None)
             listed.append((nearest, content(found, nearest)))
             waiting.append(nearest)

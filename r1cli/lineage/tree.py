@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from r1cli.console import Node
+from r1cli.lineage import imports
 from r1cli.lineage.snapshot import Artifact, Checkpoint, Snapshot, contradictions, lineage_digest
 from r1cli.params_file import flat
 from stages.contract.manifest import Source
@@ -53,7 +54,8 @@ def determinism(found: Snapshot, names: Sequence[str]) -> list[str]:
 
 
 def sources(found: Snapshot, names: Sequence[str]) -> list[Source]:
-    """The raw sources of these artifacts' kept rows and imported models, with how many rows each gave."""
+    """The raw sources of these artifacts' kept rows, of traces that they were made from, and of imported models, with how
+    many rows each gave."""
     counts: dict[tuple[str, str, str], int] = {}
     for name in names:
         artifact = found.artifacts[name]
@@ -61,6 +63,9 @@ def sources(found: Snapshot, names: Sequence[str]) -> list[Source]:
             for source in artifact.manifest.tables[table].sources:
                 key = (source.source, source.revision, source.license)
                 counts[key] = counts.get(key, 0) + source.rows
+        for source in imports.sources(found, artifact):
+            key = (source.source, source.revision, source.license)
+            counts[key] = counts.get(key, 0) + source.rows
         for key in _models(artifact):
             counts[key] = 0
     return [Source(source=s, revision=r, license=x, rows=n) for (s, r, x), n in sorted(counts.items())]

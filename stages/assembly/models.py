@@ -1,8 +1,8 @@
 """Checkpoints as stage files use them: opened, born, and as judges of responses."""
 
 import hashlib
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
 
 import torch
@@ -21,9 +21,11 @@ from stages.contract.team import Team
 from stages.contract.transcript import ANSWER, END_ANSWER, split
 from stages.model.checkpoint import load, load_decoder, new_decoder, save_checkpoint, weights_digest
 from stages.model.imported import import_checkpoint
-from stages.model.policy import DecoderPolicy
+from stages.model.policy import DecoderPolicy, Policy
 from stages.model.pretrain import pretrain
-from stages.model.reward_model import RewardModel
+from stages.model.processes import Processes
+from stages.model.reward_model import RewardModel, Scoring
+from stages.model.shards import weight_files
 from stages.model.tokenizer import TokenizerCodec, load_tokenizer, save_tokenizer, train_tokenizer
 from stages.rewards.scorer import Judge
 from stages.rollout.embedded import EmbeddedEngine
@@ -34,7 +36,22 @@ def team_of(params: Params) -> Team:
     machine. Each of them runs torch's operations alone."""
     torch.set_num_threads(1)
     torch.use_deterministic_algorithms(True)
+    # Else every new tensor is filled first, so that reading it too early is the same each time: 5% of a GRPO step.
+    torch.utils.deterministic.fill_uninitialized_memory = False  # type: ignore[attr-defined]
     return Team(max(1, params.threads))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Scalar:
+    """A reward model that is to be trained."""
+
+    scoring: Scoring
+    save: Callable[[Path], None]  # writes a checkpoint folder
+    weights_digest: Callable[[], str]  # SHA-256 of the weights that it would write now
+
+
+Scores = Callable[[Sequence[Sequence[int]]], list[float]]
+"""Token sequences -> a reward model's scores."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,35 +59,62 @@ class Model:
     """A checkpoint that is ready to train and to sample from."""
 
     folder: Path
-    policy: DecoderPolicy
+    policy: Policy
     codec: TokenizerCodec
     engine: Engine
     team: Team
-
-    def save(self, folder: Path) -> None:
-        save_checkpoint(self.policy.decoder, self.codec.tokenizer, folder, tokenizer_from=self.folder)
+    positions: int  # that the model has
+    save: Callable[[Path], None]  # writes a checkpoint folder
+    weights_digest: Callable[[], str]  # SHA-256 of the weights that it would write now
+    scalar: Callable[[], Scalar]  # a reward model that begins with the checkpoint's weights
+    judging: Callable[[Path], Scores]  # the reward model in a checkpoint folder, as it is
+    processes: Processes = field(default_factory=Processes)  # that train it together
 
 
 def open_model(folder: Path, params: Params) -> Model:
     """Load a checkpoint and the engine that samples from its live weights."""
     assert params.rollout is not None
     rollout, team = params.rollout, team_of(params)
+    if params.trainer.engine == "deepspeed":
+        from stages.assembly.sharded import open_together
+
+        return open_together(folder, params)
     if rollout.engine != "embedded":
         raise UserError(f"rollout.engine {rollout.engine!r} is not in this release of r1", hint="r1 profile use tiny")
     decoder, tokenizer = load(folder)
     codec = TokenizerCodec(tokenizer, template=rollout.template)
+
+    def save(out: Path) -> None:
+        save_checkpoint(decoder, tokenizer, out, tokenizer_from=folder)
+
+    def scalar() -> Scalar:
+        trained = RewardModel(load_decoder(folder, labels=1), pad_id=codec.pad_id, team=team)
+        return Scalar(
+            scoring=trained,
+            save=lambda out: save_checkpoint(trained.decoder, tokenizer, out, tokenizer_from=folder),
+            weights_digest=lambda: weights_digest(trained.decoder),
+        )
+
     return Model(
         folder=folder,
         policy=DecoderPolicy(decoder, pad_id=codec.pad_id, team=team),
         codec=codec,
         engine=EmbeddedEngine(decoder, end_id=codec.end_id, pad_id=codec.pad_id, batch=rollout.batch, team=team),
         team=team,
+        positions=decoder.config.max_position_embeddings,
+        save=save,
+        weights_digest=lambda: weights_digest(decoder),
+        scalar=scalar,
+        judging=lambda path: RewardModel(load_decoder(path), pad_id=codec.pad_id, team=team).score_all,
     )
 
 
 def digest(folder: Path) -> str:
     """A checkpoint's identity: 16 bytes of SHA-256 over its weights, in hex."""
-    return hashlib.sha256((folder / "model.safetensors").read_bytes()).hexdigest()[:32]
+    whole = hashlib.sha256()
+    for path in weight_files(folder):
+        whole.update(path.read_bytes())
+    return whole.hexdigest()[:32]
 
 
 def born(
@@ -128,16 +172,13 @@ def reward_judge(data: Path, model: Model) -> Judge:
     Scores are probabilities (the logistic of the model's output), so both kinds share one scale.
     """
     codec = model.codec
-    models = {
-        kind: RewardModel(load_decoder(data / "reward_model" / kind), pad_id=codec.pad_id, team=model.team)
-        for kind in ("helpful", "safety")
-    }
+    models = {kind: model.judging(data / "reward_model" / kind) for kind in ("helpful", "safety")}
 
     def judge(tasks: Sequence[Task], texts: Sequence[str]) -> list[float | None]:
         scores: list[float | None] = [None] * len(tasks)
-        for kind, judging in models.items():
+        for kind, scores_of in models.items():
             rows = [i for i, task in enumerate(tasks) if task.kind == kind]
-            raw = judging.score_all([read_by(kind, codec, tasks[i].prompt, texts[i]) for i in rows])
+            raw = scores_of([read_by(kind, codec, tasks[i].prompt, texts[i]) for i in rows])
             for row, value in zip(rows, torch.tensor(raw).sigmoid().tolist(), strict=True):
                 scores[row] = value
         return scores

@@ -1,11 +1,13 @@
 """Where the states of a stage's loops are kept: safetensors and JSON in folders that are committed whole. No pickle."""
 
+import os
 import random
 import re
 import shutil
+import socket
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from pathlib import Path
 from typing import Protocol, cast
@@ -19,14 +21,18 @@ from stages.contract.attempt import Attempt
 from stages.contract.commits import Commit, commit, keep_newest, newest, numbers, opened, write_json
 from stages.contract.course import UNKEPT, Plain, Progress, Saved
 from stages.contract.engine import Completion
-from stages.contract.errors import UserError
+from stages.contract.errors import HelpedError, StoppedError, UserError
 from stages.contract.events import Reporter
 from stages.contract.job import Paths
 from stages.contract.phases import phases
+from stages.contract.pieces import WORKER, Pieces, helps
 from stages.model.checkpoint import save_tensors
-from stages.model.optimiser import Live
+from stages.model.optimiser import Live, Streamed
+from stages.model.processes import Processes
+from stages.model.shards import reader, write_tensors
 
 TENSORS, PLAIN = "state.safetensors", "state.json"
+POLL_S = 0.2
 
 
 class Keeper(Protocol):
@@ -39,24 +45,39 @@ class Keeper(Protocol):
         """Make it what it was when `folder` was committed."""
 
 
-def progress(paths: Paths, name: str, report: Reporter, *keepers: Keeper) -> Progress[Live]:
+def progress(
+    paths: Paths, name: str, report: Reporter, *keepers: Keeper, processes: Processes | None = None
+) -> Progress[Live]:
     """Where the loop `name` of this stage commits its states, those of `keepers` with them."""
-    return Kept(paths.attempt, name, report, keepers) if paths.attempt else UNKEPT
+    return Kept(paths.attempt, name, report, keepers, processes) if paths.attempt else UNKEPT
 
 
 class Kept:
-    """The states of one loop: weights, optimisers, every generator, what the loop and the keepers hold."""
+    """The states of one loop: weights, optimisers, every generator, what the loop and the keepers hold.
 
-    def __init__(self, attempt: Attempt, name: str, report: Reporter, keepers: Sequence[Keeper] = ()) -> None:
+    Of several processes the first writes; what lies in parts in all of them is put together for it on the way, so that
+    any number of processes can go on from it. All read. A wish to stop that one of them hears stops them all.
+    """
+
+    def __init__(
+        self,
+        attempt: Attempt,
+        name: str,
+        report: Reporter,
+        keepers: Sequence[Keeper] = (),
+        processes: Processes | None = None,
+    ) -> None:
         self._attempt = attempt
         self._name = name
         self._report = report
         self._keepers = keepers
+        self._processes = processes or Processes()
+        self._asked = 0  # the signal that a process heard
         self._step = 0
         self._at = time.monotonic()
 
     def load(self, live: Mapping[str, Live]) -> Saved | None:
-        found, broken = newest(self._attempt.part(self._name))
+        found, broken = self._processes.first(newest(self._attempt.part(self._name)) if self._leads else (None, []))
         if broken:
             steps = ", ".join(map(str, broken))
             instead = "the one before it is taken" if found else "the stage starts from the beginning"
@@ -74,30 +95,50 @@ class Kept:
 
     def due(self, step: int) -> bool:
         self._attempt.sign()
-        if self._attempt.stopping.number:
+        self._asked = self._processes.most(self._attempt.stopping.number)
+        if self._asked:
             return True
         wanted = self._attempt.checkpoints
         by_step = wanted.every_steps > 0 and step - self._step >= wanted.every_steps
-        return by_step or time.monotonic() - self._at >= wanted.every_s
+        return self._processes.first(by_step or time.monotonic() - self._at >= wanted.every_s)
 
     def commit(self, step: int, live: Mapping[str, Live], plain: Plain) -> None:
         def write(folder: Path) -> None:
-            tensors = {key: tensor for name, thing in live.items() for key, tensor in _tensors(name, thing).items()}
+            whole = {name: thing for name, thing in live.items() if not isinstance(thing, Streamed)}
+            tensors = {key: tensor for name, thing in whole.items() for key, tensor in _tensors(name, thing).items()}
             save_tensors({**tensors, "rng": torch.get_rng_state()}, folder / TENSORS)
             write_json(folder / PLAIN, {**plain, "rng": random.getstate()})
+            for name, thing in live.items():
+                if isinstance(thing, Streamed):
+                    write_tensors(folder / f"{name}.safetensors", thing.specs(), thing.tensors())
             for keeper in self._keepers:
                 keeper.save(folder)
 
-        parent = self._attempt.part(self._name)
-        with phases("save"):
-            commit(parent, step, write)
-        keep_newest(parent, self._attempt.checkpoints.keep)
+        if self._leads:
+            parent = self._attempt.part(self._name)
+            with phases("save"):
+                commit(parent, step, write)
+            keep_newest(parent, self._attempt.checkpoints.keep)
+        else:
+            for thing in live.values():
+                for _ in thing.tensors() if isinstance(thing, Streamed) else ():
+                    pass  # takes its part in putting them together
+        self._processes.first(step)  # nobody goes on before it is there
         self._step, self._at = step, time.monotonic()
         self._attempt.stopping.committed()
+        if self._asked:
+            raise StoppedError(self._asked)
+
+    @property
+    def _leads(self) -> bool:
+        return self._processes.leads
 
     def _restore(self, live: Mapping[str, Live], found: Commit, plain: Mapping[str, object]) -> None:
         tensors = load_file(found.folder / TENSORS)
         for name, thing in live.items():
+            if isinstance(thing, Streamed):
+                thing.put(reader(found.folder / f"{name}.safetensors"))
+                continue
             _put(thing, {key.removeprefix(f"{name}."): t for key, t in tensors.items() if key.startswith(f"{name}.")})
         torch.set_rng_state(tensors["rng"])
         version, state, gauss = cast(tuple[int, list[int], float | None], plain["rng"])
@@ -106,7 +147,7 @@ class Kept:
             keeper.restore(found.folder)
 
 
-def _tensors(name: str, thing: Live) -> dict[str, Tensor]:
+def _tensors(name: str, thing: Sequence[Tensor] | Optimizer) -> dict[str, Tensor]:
     """The tensors of a thing, by the place of each in it."""
     if not isinstance(thing, Optimizer):
         return {f"{name}.{place}": tensor.detach() for place, tensor in enumerate(thing)}
@@ -118,7 +159,7 @@ def _tensors(name: str, thing: Live) -> dict[str, Tensor]:
 
 
 @torch.no_grad()
-def _put(thing: Live, tensors: Mapping[str, Tensor]) -> None:
+def _put(thing: Sequence[Tensor] | Optimizer, tensors: Mapping[str, Tensor]) -> None:
     """Give a thing the tensors that it had. Copies: what safetensors reads lies in memory less well than torch's own."""
     if not isinstance(thing, Optimizer):
         for place, tensor in enumerate(thing):
@@ -171,6 +212,32 @@ class Samples:
             raise UserError("what was saved doesn't fit the data", hint="rm -r .r1/work ; then run it again")
         return {number: _unpacked(load_file(found.folder / TENSORS), draws) for number, found in commits.items()}
 
+    def share(self, pieces: Mapping[int, Sequence[str]], sample: Callable[[int], list[list[Completion]]]) -> None:
+        """Sample pieces until none is left, where several workers share them; else nothing happens. What is committed is
+        then found by the one that leads.
+
+        Raises:
+            HelpedError: this process is not the one that leads.
+        """
+        if self._attempt is None or WORKER not in os.environ:
+            return
+        parent = self._attempt.part(self._name)
+        shared = Pieces(self._attempt.folder / f"{self._name}-pieces")
+        done = set(numbers(parent))
+        shared.offer(number for number in pieces if number not in done)
+        with phases("generate"):
+            while shared.left():
+                number = shared.take()
+                if number is None:  # others have the rest: they may die
+                    with phases("collective"):
+                        time.sleep(POLL_S)
+                    continue
+                with self.under_way(), shared.held(number):
+                    if not (parent / str(number)).exists():
+                        self.put(number, pieces[number], sample(number))
+        if helps(os.environ):
+            raise HelpedError
+
     def under_way(self) -> AbstractContextManager[None]:
         """While this lasts, who is asked to stop waits for the piece to be put."""
         return self._attempt.stopping.under_way() if self._attempt else nullcontext()
@@ -188,8 +255,14 @@ class Samples:
             save_tensors(_packed([completion for group in groups for completion in group]), folder / TENSORS)
             write_json(folder / PLAIN, {"prompts": list(prompts)})
 
+        parent = self._attempt.part(self._name)
         with phases("save"):
-            commit(self._attempt.part(self._name), number, write)
+            try:
+                commit(parent, number, write, by=f".{socket.gethostname()}-{os.getpid()}")
+            except OSError:
+                if opened(parent, number) is None:
+                    raise
+                # another worker was quicker, with the same
         self._attempt.sign()
         self._attempt.stopping.committed()
 

@@ -24,7 +24,7 @@ from stages.tasks.problems import states_in
 
 def fitting(model: Model, tasks: Sequence[Task], *, max_new_tokens: int, report: Reporter) -> list[Task]:
     """The tasks whose prompt and answer fit into the model's positions; the user is told how many don't."""
-    room = model.policy.decoder.config.max_position_embeddings - max_new_tokens
+    room = model.positions - max_new_tokens
     fit = [task for task in tasks if len(model.codec.prompt(task.prompt)) <= room]
     if len(fit) < len(tasks):
         report.note(f"{len(tasks) - len(fit)} of {len(tasks)} prompts are longer than {room} tokens and are left out")
@@ -78,34 +78,41 @@ def sample_tasks(
     report.phase(name, total=len(tasks))
     samples = Samples(paths, name, report)
     ids = {begin: [task.id for task in tasks[begin : begin + chunk]] for begin in range(0, len(tasks), chunk)}
-    kept = samples.found(ids, draws=draws)
+    processes = model.processes
+
+    def sample(begin: int) -> list[list[Completion]]:
+        with phases("generate"):
+            return model.engine.generate(
+                [model.codec.prompt(t.prompt) for t in tasks[begin : begin + chunk]],
+                draws=draws,
+                max_new_tokens=sampling.max_new_tokens,
+                temperature=sampling.temperature,
+                top_p=sampling.top_p,
+                seed=seed * 1_000_003 + begin,
+            )
+
+    samples.share(ids, sample)
+    kept = processes.first(samples.found(ids, draws=draws) if processes.leads else {})
     sampled: list[tuple[Task, int, Completion, str]] = []
     pending: list[Pending] = []
-    graders = Graders(processes_for(tasks), template=model.codec.template)
+    graders = Graders(processes_for(tasks) if processes.leads else 0, template=model.codec.template)
     for begin in ids:
         part = tasks[begin : begin + chunk]
         if begin not in kept:
             with samples.under_way():
-                with phases("generate"):
-                    kept[begin] = model.engine.generate(
-                        [model.codec.prompt(t.prompt) for t in part],
-                        draws=draws,
-                        max_new_tokens=sampling.max_new_tokens,
-                        temperature=sampling.temperature,
-                        top_p=sampling.top_p,
-                        seed=seed * 1_000_003 + begin,
-                    )
+                kept[begin] = sample(begin)
                 samples.put(begin, ids[begin], kept[begin])
         new = [
             (task, number, completion, model.codec.text(completion.tokens))
             for task, group in zip(part, kept.pop(begin), strict=True)
             for number, completion in enumerate(group)
         ]
-        pending.append(graders.submit([n[0] for n in new], [n[3] for n in new], [n[2].finished for n in new]))
+        if processes.leads:
+            pending.append(graders.submit([n[0] for n in new], [n[3] for n in new], [n[2].finished for n in new]))
         sampled += new
         report.step(begin + len(part), {"tokens": sum(len(s[2].tokens) for s in sampled)})
     with phases("reward"):
-        grades = [grade for one in pending for grade in one.result()]
+        grades = processes.first([grade for one in pending for grade in one.result()])
     graders.close()
     return [
         Draw(task=task, number=number, completion=completion, text=text, grade=graded)

@@ -21,11 +21,10 @@ from stages.contract.task import Task, tasks_of
 from stages.contract.transcript import split
 from stages.curate.mix import shuffle
 from stages.evals.reflection import reflective_words
-from stages.model.checkpoint import weights_digest
-from stages.model.optimiser import adamw
+from stages.model.processes import Processes
 from stages.model.sft import fine_tune
 from stages.rewards.batch import Graders, processes_for
-from stages.rewards.scorer import Judge, scorer
+from stages.rewards.scorer import Grade, GradeAll, Judge, scorer
 from stages.rl.loop import Parts, Sample, limit_at, train
 from stages.tasks.traces import REFLECTIVE
 
@@ -47,6 +46,15 @@ def picker(tasks: Sequence[Task], per_step: int, *, seed: int) -> Callable[[int]
         return chosen
 
     return pick
+
+
+def first_grades(grade_all: GradeAll, processes: Processes) -> GradeAll:
+    """Grades as the first process finds them: a time limit may end elsewhere otherwise."""
+
+    def shared(tasks: Sequence[Task], texts: Sequence[str], finished: Sequence[bool]) -> list[Grade]:
+        return processes.first(grade_all(tasks, texts, finished) if processes.leads else [])
+
+    return shared if processes.size > 1 else grade_all
 
 
 def count_reflective(text: str) -> int:
@@ -78,34 +86,39 @@ def reinforce(
     tasks = fitting(model, tasks_of(pool), max_new_tokens=longest, report=report)
     problems = fitting(model, tasks_of(validation), max_new_tokens=longest, report=report)[: settings.validate_problems]
     kept = Rollouts()
-    ledger = Ledger(paths.out, weights=lambda: weights_digest(model.policy.decoder), replay=paths.replay)
+    ledger = Ledger(paths.out, weights=model.weights_digest, replay=paths.replay)
     rows_of = partial(_rollout_rows, settings=settings, seed=params.seed, start=digest(model.folder))
 
     def used(step: int, samples: Sequence[Sample]) -> None:
         ledger.record(step, ledger_entries(rows_of(step, samples), samples, updates_before(step, settings)))
 
-    graders = Graders(processes_for([*tasks, *problems]), template=model.codec.template)
+    processes = model.processes
+    graders = Graders(processes_for([*tasks, *problems]) if processes.leads else 0, template=model.codec.template)
     parts = Parts(
         policy=model.policy,
         engine=model.engine,
         codec=model.codec,
-        score=scorer(settings.reward, judge(model) if judge else None, graded=graders.grade_all),
+        score=scorer(
+            settings.reward,
+            judge(model) if judge else None,
+            graded=first_grades(graders.grade_all, processes),
+        ),
         pick=pick or picker(tasks, settings.prompts_per_step, seed=params.seed),
         forbidden=held_out_guard(validation, test),
         reflective=count_reflective,
         validate=lambda draw: _validation_figures(draw([*problems, *general])),
         keep=lambda step, samples: kept.rows.extend(rows_of(step, samples)),
         used=used,
-        begin=graders.ahead if graders.size else None,
+        begin=graders.ahead if graders.size and processes.leads else None,
     )
-    optimiser = adamw(model.policy.parameters(), betas=settings.betas, weight_decay=settings.weight_decay)
+    optimisation = model.policy.optimisation(settings)
     curve, validated = train(
         parts,
         settings,
         seed=params.seed,
-        optimiser=optimiser,
+        optimisation=optimisation,
         report=report,
-        progress=progress(paths, "grpo", report, kept, ledger),
+        progress=progress(paths, "grpo", report, kept, ledger, processes=processes),
     )
     graders.close()
     ledger.write()
@@ -239,7 +252,7 @@ def tune(
     responses = [model.codec.response(text) for text in frame["response"].gather(order)]
     ledger = Ledger(
         paths.out,
-        weights=lambda: weights_digest(model.policy.decoder),
+        weights=model.weights_digest,
         table=f"data/{examples}",
         ids=frame["r1_id"].to_list(),
         replay=paths.replay,
@@ -251,7 +264,7 @@ def tune(
         settings,
         seed=params.seed,
         report=report,
-        progress=progress(paths, "sft", report, ledger),
+        progress=progress(paths, "sft", report, ledger, processes=model.processes),
         used=lambda step, batch: ledger.rows(step, [order[row] for row in batch]),
     )
     ledger.write()

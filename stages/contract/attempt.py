@@ -1,6 +1,5 @@
 """One process's attempt at a stage: the folder where its states are committed, and when the attempt before it ended."""
 
-import os
 import time
 from pathlib import Path
 
@@ -14,15 +13,17 @@ class Attempt:
     `stopping` is what it hears of a wish that it should end.
     """
 
-    def __init__(self, folder: Path, checkpoints: Checkpoints) -> None:
-        """Begin. `folder` is made; the folder that it lies in must be there."""
+    def __init__(self, folder: Path, checkpoints: Checkpoints, *, helps: bool = False) -> None:
+        """Begin. `folder` is made; the folder that it lies in must be there. `helps`: the attempt is another process's,
+        which this one works for (stages/contract/pieces.py)."""
         self.folder = folder
         self.checkpoints = checkpoints
         self.stopping = Stopping()
         folder.mkdir(exist_ok=True)
         self._alive = folder / "alive"
         self._before = _life(self._alive)
-        self._alive.write_text(str(time.time()))
+        if not helps:
+            self._alive.write_text(str(time.time()))
 
     def part(self, name: str) -> Path:
         """The folder for the states of one loop of the stage."""
@@ -32,7 +33,7 @@ class Attempt:
 
     def sign(self) -> None:
         """Give a sign of life."""
-        os.utime(self._alive)
+        self._alive.touch()
 
     def lost_s(self, saved_at: float) -> float:
         """How long the attempt before this one still worked after `saved_at` (seconds since the epoch), in seconds."""

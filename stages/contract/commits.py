@@ -30,13 +30,14 @@ class Commit:
         return json.loads((self.folder / name).read_text())
 
 
-def commit(parent: Path, number: int, write: Callable[[Path], None]) -> None:
-    """Have `write` fill a folder, and make it `parent`/`number` at once. `parent` must exist.
+def commit(parent: Path, number: int, write: Callable[[Path], None], *, by: str = "") -> None:
+    """Have `write` fill a folder, and make it `parent`/`number` at once. `parent` must exist. `by` names the process
+    where several may commit the same number.
 
     Raises:
         OSError: the disk is full, or `parent` was removed meanwhile; no folder of that number is there then.
     """
-    part = parent / f"{number}.part"
+    part = parent / f"{number}.part{by}"
     shutil.rmtree(part, ignore_errors=True)
     part.mkdir()  # never its parents: a work folder that somebody removed must not come back
     try:

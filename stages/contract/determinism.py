@@ -13,9 +13,10 @@ from stages.contract.params import Params
 
 # Those that compute or write what is kept. tests/contract/test_determinism.py compares them with what stages import.
 LIBRARIES = (
-    "jinja2", "markupsafe", "matplotlib", "mpmath", "numpy", "polars", "rensa", "safetensors", "sympy", "tokenizers",
-    "torch",
+    "deepspeed", "jinja2", "markupsafe", "matplotlib", "mpmath", "numpy", "peft", "polars", "rensa", "safetensors", "sympy",
+    "tokenizers", "torch", "transformers",
 )  # fmt: skip
+TRAINERS_OWN = ("deepspeed", "transformers")  # loaded where several processes may train
 GRADING = ("zero", "cold_start", "grpo", "rejection", "align", "student_zero", "evaluate")
 GRADERS_OWN = ("mpmath", "sympy")  # loaded by the processes that grade
 PROCESSOR = "the kind of processor: torch chooses its kernels, and so the order of sums, by it"
@@ -23,6 +24,7 @@ COMPILER = "the C++ compiler, where an answer is a C++ program"
 TIME_LIMITS = (
     "time limits of verifiers and sandboxed programs: on a machine too busy for them an answer is graded unknown"
 )
+PROCESSES = "the number of processes that trained together: sums are added in another order"
 ENGINE = "sampling by an engine outside this process (vllm): its batches, and so its sums, differ from run to run"
 
 
@@ -48,12 +50,14 @@ def determinism(stage: str, params: Params, libraries: Mapping[str, str]) -> Det
     """The statement for a stage's artifact, from its params and the libraries that it was run with."""
     grades = stage in GRADING
     outside = grades and params.rollout is not None and params.rollout.engine != "embedded"
-    later = [*(GRADERS_OWN if grades else ()), *(["rensa"] if _sketches(stage, params) else [])]
+    together = params.trainer.engine == "deepspeed"
+    near = ["rensa"] if _sketches(stage, params) else []
+    later = [*(GRADERS_OWN if grades else ()), *near, *(TRAINERS_OWN if together else ())]
     return Determinism(
         threads=params.threads,
         libraries={**libraries, **{name: importlib.metadata.version(name) for name in later}},
         depends_on=[*([PROCESSOR] if "torch" in libraries else []), *([COMPILER] if grades else [])],
-        open=[*([TIME_LIMITS] if grades else []), *([ENGINE] if outside else [])],
+        open=[*([TIME_LIMITS] if grades else []), *([ENGINE] if outside else []), *([PROCESSES] if together else [])],
     )
 
 

@@ -24,3 +24,7 @@ class StoppedError(Exception):
 
 class ReplayedError(Exception):
     """The asked number of steps was repeated: the stage ends here, and its ledger is written."""
+
+
+class HelpedError(Exception):
+    """This process only helps another one, and there is nothing left to help with: it ends here, and publishes nothing."""

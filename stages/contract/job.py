@@ -9,8 +9,10 @@ import json
 import os
 import shutil
 import sys
+import tempfile
 import traceback
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import cast
@@ -18,12 +20,14 @@ from typing import cast
 from stages.contract.attempt import Attempt
 from stages.contract.commits import sync
 from stages.contract.determinism import determinism, loaded_versions
-from stages.contract.errors import ReplayedError, StoppedError, UserError
-from stages.contract.events import EventLog, Reporter
+from stages.contract.errors import HelpedError, ReplayedError, StoppedError, UserError
+from stages.contract.events import EventLog, Reporter, Silent
 from stages.contract.files import replace_file
 from stages.contract.manifest import write_manifest
 from stages.contract.params import Checkpoints, Deadlines, Params, parse
 from stages.contract.phases import phases
+from stages.contract.pieces import WORKER, helps
+from stages.contract.ranks import ALONE, Ranks, end_with_starter, ranks_of
 from stages.contract.stopping import Stopping
 from stages.contract.watchdog import Watchdog
 
@@ -34,7 +38,8 @@ FAILED = 2  # exit code of a stage that told the user what to mend
 class Paths:
     """Where a stage reads and writes. `item` is the matrix item (`small` of `distill@small`), or empty.
 
-    Without an `attempt` nothing is committed on the way. `replay`: a training ends after so many steps, for its weights
+    Where several processes share the work (`ranks`), all but the first write into folders that are thrown away. Without an
+    `attempt` nothing is committed on the way. `replay`: a training ends after so many steps, for its weights
     to be compared; 0: it doesn't. `store` is a folder for results that later runs of the stage may use again, whatever
     their params; None: nothing is kept.
     """
@@ -46,6 +51,7 @@ class Paths:
     item: str = ""
     attempt: Attempt | None = None
     replay: int = 0
+    ranks: Ranks = ALONE
     store: Path | None = None
 
     def write_metrics(self, metrics: Mapping[str, float | int | str | None]) -> None:
@@ -86,12 +92,12 @@ def _section(job: Mapping[str, object], name: str) -> Mapping[str, object]:
     return section
 
 
-def _watchdog(work: Path, deadlines: Deadlines) -> Watchdog:
+def _watchdog(work: Path, deadlines: Deadlines, ranks: Ranks) -> Watchdog:
     def late(said: str, stacks: Path) -> None:
         hint = f"less {stacks}   (where every process was; what is only slow needs longer deadlines in params.yaml)"
-        _write_result(work, {"ok": False, "error": said, "hint": hint})
+        _write_result(work, {"ok": False, "error": said, "hint": hint}, ranks)
 
-    return Watchdog(phases, deadlines, work / "ranks", late=late, rank=int(os.environ.get("RANK", "0")))
+    return Watchdog(phases, deadlines, work / "ranks", late=late, rank=ranks.rank)
 
 
 def _describe(job: Mapping[str, object], paths: Paths, libraries: Mapping[str, str]) -> None:
@@ -109,8 +115,13 @@ def _describe(job: Mapping[str, object], paths: Paths, libraries: Mapping[str, s
         )
 
 
-def _write_result(work: Path, result: Mapping[str, object]) -> None:
-    replace_file(work / "result.json", json.dumps(result))
+def _write_result(work: Path, result: Mapping[str, object], ranks: Ranks) -> None:
+    """Of several processes the first tells how the work ended; another only that it failed. The first failure stays: with
+    it, the others are stopped or lose their connection."""
+    failed = (work / "result.json").exists() and "signal" not in json.loads((work / "result.json").read_text())
+    silent = failed or not ranks.leads and ("signal" in result or result["ok"])
+    if ranks.size == 1 or not silent:
+        replace_file(work / "result.json", json.dumps(result))
 
 
 def _stopped(number: int, what: str) -> dict[str, object]:
@@ -118,19 +129,61 @@ def _stopped(number: int, what: str) -> dict[str, object]:
     return {"ok": False, "signal": number, "error": what}
 
 
-def _hear(work: Path, stopping: Stopping, checkpoints: Checkpoints, report: Reporter) -> None:
+def _hear(work: Path, stopping: Stopping, checkpoints: Checkpoints, report: Reporter, ranks: Ranks) -> None:
     """From now on signals that ask for an end are heard (stages/contract/stopping.py)."""
 
     def end(number: int) -> None:
-        _write_result(work, _stopped(number, "what was saved last is kept"))
+        _write_result(work, _stopped(number, "what was saved last is kept"), ranks)
         os._exit(128 + number)
 
     def asked(number: int) -> None:
         late = f"the step didn't end within {checkpoints.grace_s:g} s, what was saved before it is kept"
-        _write_result(work, _stopped(number, late))
+        _write_result(work, _stopped(number, late), ranks)
         report.note("asked to stop: this step is ended and saved first; asked again, it ends at once")
 
     stopping.listen(grace_s=checkpoints.grace_s, asked=asked, end=end)
+
+
+def _tidy(work: Path, own: Path, ranks: Ranks) -> None:
+    """Remove what only this process needed. Other ranks may still write into folders of theirs; the last removes `ranks`."""
+    shutil.rmtree(work / "steps" if ranks.leads else own, ignore_errors=True)
+    if ranks.size == 1:
+        shutil.rmtree(work / "ranks", ignore_errors=True)
+    with suppress(OSError):
+        (work / "ranks").rmdir()
+
+
+def _help(
+    work_on: Callable[[Mapping[str, object], Paths, Reporter], None], job: Mapping[str, object], work: Path
+) -> None:
+    """Be one of several workers, and not the one that leads: nothing is left but the pieces that were committed, and
+    errors are told to the log alone. Who leads does without this one, if need be."""
+    settings = parse({name: job[name] for name in ("checkpoints", "deadlines")})
+    attempt = Attempt(work / "steps", settings.checkpoints, helps=True)
+    attempt.stopping.listen(
+        grace_s=settings.checkpoints.grace_s, asked=lambda number: None, end=lambda number: os._exit(128 + number)
+    )
+    watchdog = Watchdog(
+        phases,
+        settings.deadlines,
+        work / "ranks",
+        late=lambda said, stacks: print(f"worker {os.environ[WORKER]}: {said} ({stacks})", file=sys.stderr),
+        rank=int(os.environ[WORKER]),
+    )
+    watchdog.start()
+    with tempfile.TemporaryDirectory() as scratch:
+        out = Path(scratch)
+        paths = Paths(
+            data=Path(str(job["data"])),
+            out=out,
+            metrics=out / "metrics.json",
+            plots=out / "plots",
+            item=str(job.get("item", "")),
+            attempt=attempt,
+        )
+        with suppress(HelpedError, StoppedError):
+            work_on(job, paths, Silent())
+    watchdog.stop()
 
 
 def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> None:
@@ -138,28 +191,38 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
     job = json.loads((work / "job.json").read_text())
     libraries = loaded_versions()
     settings = parse({name: job[name] for name in ("checkpoints", "deadlines") if name in job})
+    if helps(os.environ):
+        _help(work_on, job, work)
+        return
+    ranks = ranks_of(os.environ)
+    own = work if ranks.leads else work / "ranks" / str(ranks.rank)
+    own.mkdir(parents=True, exist_ok=True)
+    if ranks.size > 1:
+        end_with_starter()
     # A tool's folder is named by its arguments alone, so what an earlier run left may be of other inputs.
-    attempt = Attempt(work / "steps", settings.checkpoints) if "checkpoints" in job else None
+    attempt = Attempt(own / "steps", settings.checkpoints) if "checkpoints" in job else None
     paths = Paths(
         data=Path(job["data"]),
-        out=work / "out",
-        metrics=work / "metrics.json",
-        plots=work / "plots",
+        out=own / "out",
+        metrics=own / "metrics.json",
+        plots=own / "plots",
         item=job.get("item", ""),
         attempt=attempt,
         replay=job.get("replay", 0),
+        ranks=ranks,
         store=work.parents[2] / "store" / work.parent.name if "deps" in job else None,
     )
     paths.out.mkdir(parents=True, exist_ok=True)
-    report = EventLog(work / "events.jsonl")
+    report = EventLog(own / "events.jsonl")
     stopping = attempt.stopping if attempt else Stopping()
-    _hear(work, stopping, settings.checkpoints, report)
-    watchdog = _watchdog(work, settings.deadlines)
+    _hear(work, stopping, settings.checkpoints, report, ranks)
+    watchdog = _watchdog(work, settings.deadlines, ranks)
     try:
         watchdog.start()
         work_on(job, paths, report)
-        _describe(job, paths, libraries)
-        sync(paths.out)  # the result must not outlive a power cut without what it speaks of
+        if ranks.leads:
+            _describe(job, paths, libraries)
+            sync(paths.out)  # the result must not outlive a power cut without what it speaks of
         result: dict[str, object] = {"ok": True}
     except ReplayedError:
         result = {"ok": True, "replayed": paths.replay}
@@ -185,9 +248,9 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
         }
     stopping.deaf()
     watchdog.stop()
-    _write_result(work, result)
+    _write_result(work, result, ranks)
     if "signal" in result:
         os._exit(128 + cast(int, result["signal"]))  # not waiting for what still samples or grades
     if result["ok"]:
-        shutil.rmtree(work / "steps", ignore_errors=True)
+        _tidy(work, own, ranks)
     sys.exit(0 if result["ok"] else FAILED)

@@ -94,6 +94,38 @@ class Rollout:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Lora:
+    rank: int
+    alpha: float
+    targets: list[str] = field(default_factory=list)  # names of matrices (q_proj); empty: all of the layers'
+
+    def __post_init__(self) -> None:
+        _check(self.rank >= 1, "rank must be at least 1")
+        _check(self.alpha > 0, "alpha must be above 0")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Trainer:
+    """What trains: `embedded` is this process and its threads; `deepspeed` any number of processes (docs/training.md),
+    which what follows is for."""
+
+    engine: Literal["embedded", "deepspeed"] = "embedded"
+    zero_stage: int = 2  # what lies in parts: 1 the optimiser's state, 2 gradients too, 3 weights too
+    offload: Literal["none", "optimizer", "all"] = "none"  # what lies in the CPU's memory; all: weights too (stage 3)
+    dtype: Literal["float32", "bfloat16"] = "float32"
+    gradient_checkpointing: bool = False
+    packing: bool = False  # sequences one after the other instead of padded
+    reference: Literal["device", "cpu"] = "device"  # where the KL term's reference waits
+    lora: Lora | None = None
+
+    def __post_init__(self) -> None:
+        _check(self.zero_stage in (1, 2, 3), f"zero_stage is {self.zero_stage}; it must be 1, 2 or 3")
+        _check(
+            self.offload != "all" or self.zero_stage == 3, "offload all needs zero_stage 3: weights lie in parts there"
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
 class Objective:
     """The GRPO objective's options, named as the field names them. See stages/rl/objective.py."""
 
@@ -346,6 +378,7 @@ class Params:
     world: World | None = None
     prompts: Prompts | None = None
     rollout: Rollout | None = None
+    trainer: Trainer = field(default_factory=Trainer)
     base: Base | None = None
     zero: RL | None = None
     cold_start: ColdStart | None = None

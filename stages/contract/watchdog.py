@@ -85,6 +85,9 @@ class Watchdog:
         faulthandler.cancel_dump_traceback_later()
         self._phases.told = lambda now: None
         (self._folder / f"rank-{self._rank}.json").unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            if not self._stacks.stat().st_size:
+                self._stacks.unlink()
 
     def _tell(self, now: Now) -> None:
         mine = json.dumps({**self._me, "phase": now.phase, "since": time.time()})

@@ -36,6 +36,27 @@ def by_budget(lengths: Sequence[int], budget: int) -> list[list[int]]:
     return batches
 
 
+def packed(lengths: Sequence[int], budget: int) -> list[list[int]]:
+    """Indices, cut into sequences of at most `budget` tokens that lie one after the other without padding (at least one
+    row each). The longest are placed first, each where it leaves the least room; the shortest sequence comes first.
+
+    >>> packed([5, 2, 9, 2], budget=10)
+    [[0, 1, 3], [2]]
+    """
+    bins: list[list[int]] = []
+    room: list[int] = []
+    for index in sorted(range(len(lengths)), key=lambda i: (-lengths[i], i)):
+        fitting = [(left - lengths[index], place) for place, left in enumerate(room) if left >= lengths[index]]
+        if fitting:
+            left, place = min(fitting)
+            bins[place].append(index)
+            room[place] = left
+        else:
+            bins.append([index])
+            room.append(budget - lengths[index])
+    return sorted(bins, key=lambda rows: (sum(lengths[i] for i in rows), rows))
+
+
 def shuffled_batches(count: int, size: int, seeds: Sequence[int]) -> list[list[int]]:
     """Indices below `count`, once an epoch, in batches of `size` (the epoch's last may be smaller); a seed an epoch.
 

@@ -32,7 +32,7 @@ _SIZES = (
     "max_position_embeddings",
 )
 _METADATA = {"format": "pt"}
-_TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
+TOKENIZER_FILES = ("tokenizer.json", "tokenizer_config.json")
 
 
 def new_decoder(shape: Shape, *, vocabulary: int, seed: int) -> Decoder:
@@ -88,7 +88,7 @@ def save_checkpoint(decoder: Decoder, tokenizer: Tokenizer, folder: Path, *, tok
         settings["label2id"] = {"LABEL_0": 0}
     (folder / "config.json").write_text(json.dumps(settings, indent=1) + "\n")
     save_tensors(_tensors(decoder), folder / "model.safetensors", metadata=_METADATA)
-    for name in _TOKENIZER_FILES if tokenizer_from != folder else ():
+    for name in TOKENIZER_FILES if tokenizer_from != folder else ():
         shutil.copyfile(tokenizer_from / name, folder / name)
 
 

@@ -121,7 +121,7 @@ class Decoder(nn.Module):
             UserError: more positions than the model has.
         """
         length = tokens_BT.shape[1]
-        self._check_reach(length)
+        self.check_reach(length)
         cos, sin = self._cos[:length], self._sin[:length]
         x = self.model.embed_tokens(tokens_BT)
         for layer in self.model.blocks():
@@ -146,7 +146,13 @@ class Decoder(nn.Module):
         scored: Tensor = self.score(self.hidden(tokens_BT)[torch.arange(len(tokens_BT)), last_B])
         return scored
 
-    def _check_reach(self, positions: int) -> None:
+    def rotation(self, positions_N: Tensor) -> tuple[Tensor, Tensor]:
+        """Cosines and sines [N,E] for positions; those beyond the model's reach, of padding, get the last one's."""
+        known = positions_N.clamp_max(self.config.max_position_embeddings - 1)
+        return self._cos[known], self._sin[known]
+
+    def check_reach(self, positions: int) -> None:
+        """Raise a UserError if the model has fewer positions."""
         most = self.config.max_position_embeddings
         if positions > most:
             raise UserError(
@@ -163,7 +169,7 @@ class Decoder(nn.Module):
             UserError: more positions than the model has.
         """
         batch, length = tokens_BT.shape
-        self._check_reach(capacity)
+        self.check_reach(capacity)
         cache = Cache.empty(self, batch, length)
         padding = torch.arange(length) >= lengths_B[:, None]
         cache.bias.masked_fill_(padding[:, None, None], float("-inf"))

@@ -6,15 +6,56 @@ slower to schedule than to multiply.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Protocol, runtime_checkable
 
 import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from stages.contract.errors import UserError
 from stages.contract.team import ALONE, Team
+from stages.model.shards import Spec
 
-Live = Sequence[Tensor] | Optimizer  # what training changes
+
+@runtime_checkable
+class Streamed(Protocol):
+    """Tensors that lie in parts in several processes and are put together one by one. Every process takes part."""
+
+    def specs(self) -> list[Spec]:
+        """What `tensors` gives, in order."""
+
+    def tensors(self) -> Iterator[Tensor]: ...
+
+    def put(self, read: Callable[[str], Tensor]) -> None:
+        """Take over the tensors that `read` gives by name."""
+
+
+Live = Sequence[Tensor] | Optimizer | Streamed  # what training changes
+
+
+class Hyper(Protocol):
+    """What an optimiser needs of a training's settings (the params SFT and RL)."""
+
+    @property
+    def betas(self) -> list[float]: ...
+
+    @property
+    def weight_decay(self) -> float: ...
+
+    @property
+    def max_grad_norm(self) -> float: ...
+
+
+class Optimisation(Protocol):
+    """Turns gradients into updates."""
+
+    def live(self) -> Mapping[str, Live]:
+        """Weights and optimiser: all that an update changes."""
+
+    def update(self, lr: float) -> float:
+        """Clip the gradients, update the weights, forget the gradients; the norm that they had before clipping. The
+        caller ends where it is not finite; the weights are not changed then, or not committed."""
 
 
 class Muon:
@@ -84,6 +125,37 @@ def adamw(parameters: Iterable[nn.Parameter], *, betas: list[float], weight_deca
 def set_rate(optimiser: torch.optim.Optimizer, lr: float) -> None:
     for group in optimiser.param_groups:
         group["lr"] = lr
+
+
+class AdamW:
+    """The optimisation of a model that one process holds."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter], settings: Hyper) -> None:
+        self.parameters = list(parameters)
+        self.optimiser = adamw(self.parameters, betas=settings.betas, weight_decay=settings.weight_decay)
+        self.max_grad_norm = settings.max_grad_norm
+
+    def live(self) -> Mapping[str, Live]:
+        return {"weights": self.parameters, "optimiser": self.optimiser}
+
+    def update(self, lr: float) -> float:
+        norm = torch.nn.utils.clip_grad_norm_(self.parameters, self.max_grad_norm)
+        set_rate(self.optimiser, lr)
+        if torch.isfinite(norm):
+            self.optimiser.step()
+        self.optimiser.zero_grad()
+        return float(norm)
+
+
+def finite(norm: float, *, step: int) -> float:
+    """The norm.
+
+    Raises:
+        UserError: it is infinite or no number.
+    """
+    if not math.isfinite(norm):
+        raise UserError(f"step {step}: the gradient is not finite", hint="lower lr")
+    return norm
 
 
 def linear_rate(step: int, *, steps: int, warmup: int, end: float) -> float:

@@ -5,7 +5,7 @@ entropy), reading the whole response. One epoch.
 """
 
 from collections.abc import Callable, Sequence
-from typing import cast
+from typing import Protocol, TypeVar, cast
 
 import torch
 from torch import Tensor
@@ -20,7 +20,24 @@ from stages.contract.team import ALONE, Team
 from stages.model.batches import Used, by_budget, pad, shuffled_batches, unrecorded
 from stages.model.decoder import Decoder
 from stages.model.gradients import accumulate
-from stages.model.optimiser import Live, adamw, cosine_rate, set_rate
+from stages.model.optimiser import AdamW, Hyper, Live, Optimisation, cosine_rate, finite
+
+P = TypeVar("P")
+R = TypeVar("R")
+
+
+class Scoring(Protocol):
+    """A reward model in training; see `Policy` in stages/model/policy.py for what it has in common with one."""
+
+    def optimisation(self, settings: Hyper) -> Optimisation: ...
+
+    def scores(self, sequences: Sequence[Sequence[int]]) -> Tensor:
+        """[B], differentiable."""
+
+    def shares(self, rows: Sequence[int], lengths: Sequence[int], budget: int) -> list[Sequence[int]]:
+        """Rows, which have so many tokens each, cut into the parts that are computed at once."""
+
+    def accumulate(self, parts: Sequence[P], loss_of: Callable[[P], tuple[Tensor, R]]) -> list[R]: ...
 
 
 class RewardModel:
@@ -35,6 +52,16 @@ class RewardModel:
         """[B], differentiable."""
         last = torch.tensor([len(s) - 1 for s in sequences])
         return self.decoder.scores(pad(sequences, self.pad_id), last)[:, 0]
+
+    def optimisation(self, settings: Hyper) -> Optimisation:
+        return AdamW(self.decoder.parameters(), settings)
+
+    def shares(self, rows: Sequence[int], lengths: Sequence[int], budget: int) -> list[Sequence[int]]:
+        """One a member of the team, whatever the budget: a tiny model's batch fits."""
+        return [share for member in range(self.team.size) if (share := self.team.share(rows, member))]
+
+    def accumulate(self, parts: Sequence[P], loss_of: Callable[[P], tuple[Tensor, R]]) -> list[R]:
+        return accumulate(self.decoder.parameters(), parts, loss_of, team=self.team)
 
     def score_all(self, sequences: Sequence[Sequence[int]], *, budget: int = 2048) -> list[float]:
         """Scores of any number of sequences, in their order."""
@@ -53,7 +80,7 @@ class RewardModel:
 
 
 def train_pairwise(
-    model: RewardModel,
+    model: Scoring,
     chosen: Sequence[Sequence[int]],
     rejected: Sequence[Sequence[int]],
     settings: SFT,
@@ -72,7 +99,7 @@ def train_pairwise(
 
     return _train(
         model,
-        len(chosen),
+        [len(a) + len(b) for a, b in zip(chosen, rejected, strict=True)],
         loss_of,
         settings,
         seed=seed,
@@ -84,7 +111,7 @@ def train_pairwise(
 
 
 def train_pointwise(
-    model: RewardModel,
+    model: Scoring,
     sequences: Sequence[Sequence[int]],
     safe: Sequence[bool],
     settings: SFT,
@@ -104,7 +131,7 @@ def train_pointwise(
 
     return _train(
         model,
-        len(sequences),
+        [len(s) for s in sequences],
         loss_of,
         settings,
         seed=seed,
@@ -116,8 +143,8 @@ def train_pointwise(
 
 
 def _train(
-    model: RewardModel,
-    count: int,
+    model: Scoring,
+    lengths: Sequence[int],
     loss_of: Callable[[Sequence[int]], tuple[Tensor, float]],
     settings: SFT,
     *,
@@ -127,26 +154,23 @@ def _train(
     progress: Progress[Live],
     used: Used,
 ) -> list[dict[str, float]]:
-    """`loss_of` gives some rows' summed loss and how many of them are right; a step takes a batch's means."""
+    """`lengths`: the rows' tokens. `loss_of` gives some rows' summed loss and how many of them are right; a step takes a
+    batch's means."""
     torch.use_deterministic_algorithms(True)
-    if not count:
+    if not lengths:
         raise UserError(
             f"there are no rows to train the {name} on", hint="r1 run sft -f ; or lower reward_model.min_margin"
         )
-    optimiser = adamw(model.decoder.parameters(), betas=settings.betas, weight_decay=settings.weight_decay)
-    batches = shuffled_batches(count, settings.batch_size, [seed * 1013 + e for e in range(settings.epochs)])
+    optimisation = model.optimisation(settings)
+    batches = shuffled_batches(len(lengths), settings.batch_size, [seed * 1013 + e for e in range(settings.epochs)])
     report.phase(name, total=len(batches))
-    live: dict[str, Live] = {"weights": list(model.decoder.parameters()), "optimiser": optimiser}
-    course = Course(progress, live, total=len(batches), plan=batches.__getitem__, report=report)
+    course = Course(progress, optimisation.live(), total=len(batches), plan=batches.__getitem__, report=report)
     curve = cast(list[dict[str, float]], course.plain.get("curve", []))
     for step in course.steps():
         with phases("train"):
-            loss, accuracy = _step_gradients(model, batches[step], loss_of)
-            torch.nn.utils.clip_grad_norm_(model.decoder.parameters(), settings.max_grad_norm)
+            loss, accuracy = _step_gradients(model, batches[step], lengths, settings.micro_tokens, loss_of)
             rate = cosine_rate(step, steps=len(batches), warmup=settings.warmup_steps, end=settings.lr_end)
-            set_rate(optimiser, settings.lr * rate)
-            optimiser.step()
-            optimiser.zero_grad()
+            finite(optimisation.update(settings.lr * rate), step=step + 1)
         curve.append({"step": step + 1, "loss": loss, "accuracy": accuracy})
         report.step(step + 1, {"loss": loss, "accuracy": accuracy})
         used(step + 1, batches[step])
@@ -156,15 +180,18 @@ def _train(
 
 
 def _step_gradients(
-    model: RewardModel, batch: Sequence[int], loss_of: Callable[[Sequence[int]], tuple[Tensor, float]]
+    model: Scoring,
+    batch: Sequence[int],
+    lengths: Sequence[int],
+    budget: int,
+    loss_of: Callable[[Sequence[int]], tuple[Tensor, float]],
 ) -> tuple[float, float]:
-    """Leave the gradient of the batch's mean loss in `.grad`; the loss and the share of rows that are right."""
+    """Leave the gradient of the batch's mean loss for the update; the loss and the share of rows that are right."""
 
     def part(rows: Sequence[int]) -> tuple[Tensor, tuple[float, float]]:
         loss, right = loss_of(rows)
         loss = loss / len(batch)
         return loss, (loss.item(), right / len(batch))
 
-    shares = [share for member in range(model.team.size) if (share := model.team.share(batch, member))]
-    found = accumulate(model.decoder.parameters(), shares, part, team=model.team)
+    found = model.accumulate(model.shares(batch, [lengths[i] for i in batch], budget), part)
     return sum(loss for loss, _ in found), sum(right for _, right in found)

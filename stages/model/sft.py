@@ -11,13 +11,13 @@ from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.params import SFT
 from stages.contract.phases import phases
-from stages.model.batches import Used, by_budget, shuffled_batches, unrecorded
-from stages.model.optimiser import Live, adamw, cosine_rate, set_rate
-from stages.model.policy import DecoderPolicy
+from stages.model.batches import Used, shuffled_batches, unrecorded
+from stages.model.optimiser import Live, cosine_rate, finite
+from stages.model.policy import Policy
 
 
 def fine_tune(
-    policy: DecoderPolicy,
+    policy: Policy,
     prompts: Sequence[Sequence[int]],
     responses: Sequence[Sequence[int]],
     settings: SFT,
@@ -43,11 +43,10 @@ def fine_tune(
         raise UserError(
             f"a row has {longest} tokens, max_tokens is {settings.max_tokens}", hint="raise max_tokens in params.yaml"
         )
-    optimiser = adamw(policy.parameters(), betas=settings.betas, weight_decay=settings.weight_decay)
+    optimisation = policy.optimisation(settings)
     batches = shuffled_batches(len(prompts), settings.batch_size, [seed * 1009 + e for e in range(settings.epochs)])
     report.phase("fine-tuning", total=len(batches))
-    live: dict[str, Live] = {"weights": list(policy.parameters()), "optimiser": optimiser}
-    course = Course(progress, live, total=len(batches), plan=batches.__getitem__, report=report)
+    course = Course(progress, optimisation.live(), total=len(batches), plan=batches.__getitem__, report=report)
     curve = cast(list[dict[str, float]], course.plain.get("curve", []))
     for step in course.steps():
         batch = batches[step]
@@ -55,12 +54,9 @@ def fine_tune(
             loss = _accumulate(
                 policy, [prompts[i] for i in batch], [responses[i] for i in batch], settings.micro_tokens
             )
-            norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), settings.max_grad_norm)
             rate = cosine_rate(step, steps=len(batches), warmup=settings.warmup_steps, end=settings.lr_end)
-            set_rate(optimiser, settings.lr * rate)
-            optimiser.step()
-            optimiser.zero_grad()
-        curve.append({"step": step + 1, "loss": loss, "grad_norm": float(norm)})
+            norm = finite(optimisation.update(settings.lr * rate), step=step + 1)
+        curve.append({"step": step + 1, "loss": loss, "grad_norm": norm})
         report.step(step + 1, {"loss": loss})
         used(step + 1, batch)
         course.done(batch, lambda: {"curve": curve})
@@ -68,9 +64,7 @@ def fine_tune(
     return curve
 
 
-def _accumulate(
-    policy: DecoderPolicy, prompts: list[Sequence[int]], responses: list[Sequence[int]], budget: int
-) -> float:
+def _accumulate(policy: Policy, prompts: list[Sequence[int]], responses: list[Sequence[int]], budget: int) -> float:
     """Gradients of the mean token loss over the batch, micro-batch by micro-batch; the loss."""
     tokens = sum(map(len, responses))
 
@@ -81,6 +75,6 @@ def _accumulate(
 
     return sum(
         policy.accumulate(
-            by_budget([len(p) + len(r) for p, r in zip(prompts, responses, strict=True)], budget), loss_of
+            policy.micro_batches([len(p) + len(r) for p, r in zip(prompts, responses, strict=True)], budget), loss_of
         )
     )

@@ -6,15 +6,16 @@ them at random (the paper: 8,192 outputs into 16 minibatches), so all but the fi
 Shapes: P prompts, G completions a prompt (the group), B rows of a micro-batch, T positions.
 """
 
+import math
 import random
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Protocol, TypeVar, cast
+from typing import Generic, Protocol, TypeVar, cast
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from stages.contract.course import UNKEPT, Course, Progress
 from stages.contract.engine import Codec, Completion, Engine
@@ -27,23 +28,36 @@ from stages.rl.objective import Normaliser, advantages, grpo_loss, normalised_su
 
 P = TypeVar("P")
 R = TypeVar("R")
-Live = Sequence[Tensor] | torch.optim.Optimizer  # what training changes
+L = TypeVar("L")  # what training changes, as whoever commits it takes it (stages/model/optimiser.py)
+L_co = TypeVar("L_co", covariant=True)
 
 
-class Policy(Protocol):
+class Optimisation(Protocol[L_co]):
+    """Turns gradients into updates."""
+
+    def live(self) -> Mapping[str, L_co]: ...
+
+    def update(self, lr: float) -> float:
+        """Clip the gradients, update the weights, forget the gradients; the norm that they had before clipping. The
+        caller ends where it is not finite."""
+
+
+class Policy(Protocol[L_co]):
     """The model in training. `accumulate` and `measure` spread their parts over what the policy has to compute with."""
-
-    def parameters(self) -> Iterator[nn.Parameter]: ...
 
     def logps(
         self, prompts: Sequence[Sequence[int]], completions: Sequence[Sequence[int]], *, temperature: float
     ) -> tuple[Tensor, Tensor, Tensor]: ...
 
+    def micro_batches(self, lengths: Sequence[int], budget: int) -> list[list[int]]: ...
+
     def accumulate(self, parts: Sequence[P], loss_of: Callable[[P], tuple[Tensor, R]]) -> list[R]: ...
 
     def measure(self, parts: Sequence[P], figure_of: Callable[[P], R]) -> list[R]: ...
 
-    def frozen_copy(self) -> "Policy": ...
+    def frozen_copy(self) -> "Policy[L_co]": ...
+
+    def weights(self) -> L_co: ...
 
 
 @dataclass(kw_only=True)
@@ -69,10 +83,10 @@ class Sample:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class Parts(Generic[L]):
     """What the loop drives."""
 
-    policy: Policy
+    policy: Policy[L]
     engine: Engine
     codec: Codec
     score: Scorer
@@ -86,13 +100,13 @@ class Parts:
 
 
 def train(
-    parts: Parts,
+    parts: Parts[L],
     settings: RL,
     *,
     seed: int,
-    optimiser: torch.optim.Optimizer,
+    optimisation: Optimisation[L],
     report: Reporter,
-    progress: Progress[Live] = UNKEPT,
+    progress: Progress[L] = UNKEPT,
 ) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
     """Run `settings.steps` policy updates. Returns the training curve (a row a step) and the validation curve.
 
@@ -102,13 +116,10 @@ def train(
     torch.use_deterministic_algorithms(True)
     objective = settings.objective
     reference = parts.policy.frozen_copy() if objective.kl != "none" and objective.kl_beta else None
-    origin = parts.policy.frozen_copy()  # not saved: it is what training began with
+    # Not saved: it is what training began with. Only validation asks for it.
+    origin = parts.policy.frozen_copy() if parts.validate else parts.policy
     report.phase("GRPO", total=settings.steps)
-    live: dict[str, Live] = {
-        "policy": list(parts.policy.parameters()),
-        "reference": list(reference.parameters()) if reference else [],
-        "optimiser": optimiser,
-    }
+    live = {**optimisation.live(), **({"reference": reference.weights()} if reference else {})}
     course = Course(progress, live, total=settings.steps, plan=partial(_rows, parts, settings), report=report)
     curve, validation, sampled = _so_far(course.plain)
     if not course.step:
@@ -128,9 +139,9 @@ def train(
         part = waiting.pop(0)
         if reference is not None and step and step % settings.reference_every == 0:
             reference = parts.policy.frozen_copy()
-            live["reference"] = list(reference.parameters())
+            live["reference"] = reference.weights()
         with phases("train"):
-            row = _update(parts.policy, reference, part, settings, step, optimiser, off_policy=off_policy)
+            row = _update(parts.policy, reference, part, settings, step, optimisation, off_policy=off_policy)
         row |= _figures(parts, part) | {"zero_variance": groups}
         if reference is None and validation:
             row["kl"] = validation[-1]["kl"]
@@ -157,7 +168,7 @@ def limit_at(settings: RL, step: int) -> int:
     return [s.max_new_tokens for s in settings.lengths if s.from_step <= step][-1]
 
 
-def _rows(parts: Parts, settings: RL, step: int) -> list[str]:
+def _rows(parts: Parts[L], settings: RL, step: int) -> list[str]:
     """The tasks of a step, once for each completion."""
     return [task.id for task in parts.pick(step) for _ in range(settings.group_size)]
 
@@ -171,12 +182,12 @@ def _so_far(plain: Mapping[str, object]) -> tuple[list[dict[str, float]], list[d
     )
 
 
-def _sample(parts: Parts, settings: RL, step: int, updates: int, seed: int) -> list[Sample]:
+def _sample(parts: Parts[L], settings: RL, step: int, updates: int, seed: int) -> list[Sample]:
     tasks = [task for update in range(updates) for task in parts.pick(step + update)]
     return _draw(parts, settings, tasks, settings.group_size, limit_at(settings, step), seed * 1_000_003 + step)
 
 
-def _draw(parts: Parts, settings: RL, tasks: Sequence[Task], draws: int, limit: int, seed: int) -> list[Sample]:
+def _draw(parts: Parts[L], settings: RL, tasks: Sequence[Task], draws: int, limit: int, seed: int) -> list[Sample]:
     """Sample completions. Whoever grades them (`parts.begin`) may begin with the first while the last are sampled."""
     prompts = [parts.codec.prompt(task.prompt) for task in tasks]
     begin = parts.begin
@@ -210,7 +221,7 @@ def _draw(parts: Parts, settings: RL, tasks: Sequence[Task], draws: int, limit: 
     ]
 
 
-def _score(parts: Parts, settings: RL, step: int, rollout: list[Sample]) -> float:
+def _score(parts: Parts[L], settings: RL, step: int, rollout: list[Sample]) -> float:
     """Fill in scores, advantages and masks; the share of groups without variance."""
     _grade(parts, rollout, limit_at(settings, step))
     advantage_PG, flat = _compare(rollout, settings)
@@ -224,7 +235,7 @@ def _score(parts: Parts, settings: RL, step: int, rollout: list[Sample]) -> floa
     return float(flat.float().mean())
 
 
-def _grade(parts: Parts, samples: Sequence[Sample], limit: int) -> None:
+def _grade(parts: Parts[L], samples: Sequence[Sample], limit: int) -> None:
     """Fill in the scores. `limit`: the new tokens that were allowed."""
     with phases("reward"):
         scores = parts.score(
@@ -258,36 +269,36 @@ def _split(rollout: list[Sample], updates: int, *, seed: int) -> list[list[Sampl
     return [order[i : i + size] for i in range(0, len(order), size)]
 
 
-def _remember(policy: Policy, rollout: list[Sample], settings: RL) -> None:
+def _remember(policy: Policy[L], rollout: list[Sample], settings: RL) -> None:
     """Log-probabilities under the policy that made the rollout, as the trainer computes them."""
 
-    def remember(rows: list[Sample]) -> None:
+    def logps_of(rows: list[Sample]) -> list[list[float]]:
         logps, _, _ = policy.logps([s.prompt for s in rows], [s.tokens for s in rows], temperature=settings.temperature)
-        for sample, values in zip(rows, logps.tolist(), strict=True):
+        found: list[list[float]] = logps.tolist()
+        return found
+
+    batches = _micro_batches(policy, rollout, settings.micro_tokens)
+    with phases("train"):
+        measured = policy.measure(batches, logps_of)
+    # Not within `logps_of`: it may have run in another process.
+    for rows, found in zip(batches, measured, strict=True):
+        for sample, values in zip(rows, found, strict=True):
             sample.old_logps = values[: len(sample.tokens)]
 
-    policy.measure(_micro_batches(rollout, settings.micro_tokens), remember)
 
-
-def _micro_batches(samples: Sequence[Sample], budget: int) -> list[list[Sample]]:
-    """Samples sorted by length, cut to at most `budget` padded positions."""
-    batches: list[list[Sample]] = []
-    for sample in sorted(samples, key=lambda s: len(s.prompt) + len(s.tokens)):
-        width = len(sample.prompt) + len(sample.tokens)
-        if batches and (len(batches[-1]) + 1) * width <= budget:
-            batches[-1].append(sample)
-        else:
-            batches.append([sample])
-    return batches
+def _micro_batches(policy: Policy[L], samples: Sequence[Sample], budget: int) -> list[list[Sample]]:
+    """Samples of like length together, at most `budget` positions in a batch."""
+    lengths = [len(s.prompt) + len(s.tokens) for s in samples]
+    return [[samples[i] for i in rows] for rows in policy.micro_batches(lengths, budget)]
 
 
 def _update(
-    policy: Policy,
-    reference: Policy | None,
+    policy: Policy[L],
+    reference: Policy[L] | None,
     samples: list[Sample],
     settings: RL,
     step: int,
-    optimiser: torch.optim.Optimizer,
+    optimisation: Optimisation[L],
     *,
     off_policy: bool,
 ) -> dict[str, float]:
@@ -296,28 +307,23 @@ def _update(
     normaliser = Normaliser(sequences=len(used), tokens=sum(len(s.tokens) for s in used))
     totals: dict[str, float] = {}
     for figures in policy.accumulate(
-        _micro_batches(used, settings.micro_tokens),
+        _micro_batches(policy, used, settings.micro_tokens),
         lambda rows: _loss(policy, reference, rows, settings, normaliser, off_policy=off_policy),
     ):
         for name, value in figures.items():
             totals[name] = totals.get(name, 0.0) + value
-    norm = torch.nn.utils.clip_grad_norm_(policy.parameters(), settings.max_grad_norm) if used else torch.zeros(())
-    if not torch.isfinite(norm):
-        raise UserError(f"step {step + 1}: the gradient is not finite", hint="lower lr, or look at the last rollouts")
     rate = _rate(settings, step)
-    for group in optimiser.param_groups:
-        group["lr"] = rate
-    if used:
-        optimiser.step()
-    optimiser.zero_grad()
+    norm = optimisation.update(rate) if used else 0.0
+    if not math.isfinite(norm):
+        raise UserError(f"step {step + 1}: the gradient is not finite", hint="lower lr, or look at the last rollouts")
     tokens = max(1, normaliser.tokens)
     means = {name: value / tokens for name, value in totals.items()}
-    return {"grad_norm": float(norm), "lr": rate, "kl": 0.0, "entropy": 0.0, **means}
+    return {"grad_norm": norm, "lr": rate, "kl": 0.0, "entropy": 0.0, **means}
 
 
 def _loss(
-    policy: Policy,
-    reference: Policy | None,
+    policy: Policy[L],
+    reference: Policy[L] | None,
     rows: list[Sample],
     settings: RL,
     normaliser: Normaliser,
@@ -361,7 +367,7 @@ def _rate(settings: RL, step: int) -> float:
     return settings.lr * (1.0 - (1.0 - settings.lr_end) * min(1.0, done))
 
 
-def _figures(parts: Parts, samples: Sequence[Sample]) -> dict[str, float]:
+def _figures(parts: Parts[L], samples: Sequence[Sample]) -> dict[str, float]:
     """Means over a step's samples, masked ones included."""
     count = len(samples)
     ruled = [s for s in samples if s.task.kind == "reasoning"]
@@ -394,7 +400,9 @@ def _why(samples: Sequence[Sample]) -> dict[str, int]:
     return dict(sorted(reasons.items()))
 
 
-def _validate(parts: Parts, settings: RL, step: int, seed: int, origin: Policy, curve: list[dict[str, float]]) -> None:
+def _validate(
+    parts: Parts[L], settings: RL, step: int, seed: int, origin: Policy[L], curve: list[dict[str, float]]
+) -> None:
     """Append a row to the validation curve: the caller's figures, and the KL divergence from where training began."""
     if parts.validate is None:
         return
@@ -411,7 +419,7 @@ def _validate(parts: Parts, settings: RL, step: int, seed: int, origin: Policy, 
     curve.append({"step": step, **figures, "kl": _divergence(parts.policy, origin, drawn, settings)})
 
 
-def _divergence(policy: Policy, origin: Policy, samples: Sequence[Sample], settings: RL) -> float:
+def _divergence(policy: Policy[L], origin: Policy[L], samples: Sequence[Sample], settings: RL) -> float:
     """Mean k3 estimate a token of KL(policy, origin) over the policy's own samples, in nats."""
 
     def summed(rows: list[Sample]) -> tuple[float, int]:
@@ -421,5 +429,6 @@ def _divergence(policy: Policy, origin: Policy, samples: Sequence[Sample], setti
         gap = then - logp
         return float(((gap.exp() - gap - 1) * mask).sum()), int(mask.sum())
 
-    found = policy.measure(_micro_batches(samples, settings.micro_tokens), summed)
+    with phases("train"):
+        found = policy.measure(_micro_batches(policy, samples, settings.micro_tokens), summed)
     return sum(total for total, _ in found) / max(1, sum(tokens for _, tokens in found))

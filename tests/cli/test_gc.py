@@ -173,8 +173,8 @@ def test_a_work_folder_that_is_taken_meanwhile_stays(place: Place) -> None:
     (item,) = gc.plan(project).items
     with (work / "lock").open() as held:
         fcntl.flock(held, fcntl.LOCK_EX)
-        assert not gc._remove(item) and work.exists()
-    assert gc._remove(item) and not work.exists()
+        assert not gc._remove(project, item) and work.exists()
+    assert gc._remove(project, item) and not work.exists()
 
 
 def test_without_all_references_nothing_is_removed(place: Place, planted: dict[str, Planted], r1: Run) -> None:

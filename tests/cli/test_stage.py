@@ -11,8 +11,9 @@ import pytest
 
 from r1cli import runs
 from r1cli.dispatch.local import LocalExecutor
-from r1cli.execute import clear, finished, prune, run_stage
+from r1cli.execute import run_stage
 from r1cli.project import find_project
+from r1cli.workfolder import clear, finished, prune
 from stages.contract.errors import UserError
 from stages.contract.manifest import read_manifest
 from tests.cli.conftest import PATIENCE_S, Place, begun, gone, worker_of

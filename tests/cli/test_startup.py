@@ -23,7 +23,8 @@ def test_help_is_quick_and_light() -> None:
 
 
 def test_every_command_has_help() -> None:
-    from r1cli.app import app, data_app, profile_app, reward_app
+    from r1cli.app import app, profile_app, reward_app
+    from r1cli.data.commands import app as data_app
 
     for group in (app, data_app, profile_app, reward_app):
         for command in group.registered_commands:

@@ -22,7 +22,8 @@ def main(arguments, paths, report):
     if arguments.get("name") == "bad":
         raise UserError("no rows", hint="look")
     (paths.out / "tasks.parquet").write_text(repr(sorted(arguments.items())) + os.environ["HF_HUB_OFFLINE"])
-    paths.write_metrics({"rows_read": 3})
+    traces = {"traces": 2, "tasks": 0} if arguments.get("name") == "chats" else {}
+    paths.write_metrics({"rows_read": 3, **traces})
 
 
 start_tool(main)
@@ -63,6 +64,19 @@ def test_an_import_is_published_and_joins_the_pool(place_with_tools: Place, r1: 
     assert r1("data", "import", "owner/set", "--name", "gsm", "--revision", "0" * 40)[0] == 0
     assert (root / "data" / "imports" / "gsm" / "tasks.parquet").read_text().endswith("0")
     assert read_params(root / "params.yaml")["prompts"]["imports"] == ["gsm"]  # type: ignore[index]
+
+
+def test_traces_alone_join_no_task_pool(place_with_tools: Place, r1: Run) -> None:
+    root = place_with_tools.root
+    (root / "rows.jsonl").write_text("{}\n")
+    before = read_params(root / "params.yaml")
+    code, out, err = r1(
+        "data", "import", "rows.jsonl", "--name", "chats", "--column", "prompt=q", "--column", "answer=a"
+    )
+    assert code == 0, err
+    assert "2 traces: r1 data show chats/traces" in out
+    assert "joins" not in out and read_params(root / "params.yaml") == before
+    assert "('columns', 'prompt=q,answer=a')" in (root / "data/imports/chats/tasks.parquet").read_text()
 
 
 def test_an_import_that_fails_changes_nothing(place_with_tools: Place, r1: Run) -> None:
@@ -171,12 +185,11 @@ def test_doctor_names_the_sandbox(said: str, shown: str, monkeypatch: pytest.Mon
 
 
 def test_completion_offers_stages(place: Place) -> None:
-    from r1cli.app import _profile_names
-    from r1cli.arguments import stage_names
+    from r1cli.arguments import profile_names, stage_names
 
     assert stage_names("") == ["all", "prompts", "zero", "distill"]
     assert stage_names("pr") == ["prompts"]
-    assert _profile_names("w") == ["wide"]
+    assert profile_names("w") == ["wide"]
 
 
 def test_results_are_one_row_a_model_with_intervals(place: Place) -> None:

@@ -13,7 +13,7 @@ from stages.contract.params import Params, Rollout
 from tests.stages import small
 
 ROOT = Path(__file__).parents[2]
-FETCHING = {"huggingface_hub"}  # brings files, which are then compared by their content
+FETCHING = {"huggingface_hub", "ruamel"}  # brings files, which are then compared by their content
 
 
 def _imported(path: Path) -> set[str]:

@@ -16,7 +16,20 @@ def _plain(
     return chosen, -(everything.exp() * everything).sum(-1)
 
 
-PROMPTS, COMPLETIONS = tiny_model.sequences(4, seed=1), tiny_model.sequences(4, shortest=1, longest=12, seed=2)
+FEW = tiny_model.sequences(2, seed=1)
+PROMPTS = [FEW[0], FEW[1], FEW[0], tiny_model.sequences(1, seed=4)[0]]  # two completions of one prompt, apart
+COMPLETIONS = tiny_model.sequences(4, shortest=1, longest=12, seed=2)
+
+
+def test_completions_of_one_token() -> None:
+    policy = DecoderPolicy(tiny_model.decoder(), pad_id=0)
+    completions = [[3], [4], [5], [6]]
+    logps, _, mask = policy.logps(PROMPTS, completions, temperature=1.0)
+    assert mask.all() and logps.shape == (4, 1)
+    for row, (prompt, completion) in enumerate(zip(PROMPTS, completions, strict=True)):
+        torch.testing.assert_close(
+            logps[row].double(), _plain(policy, prompt, completion, 1.0)[0], rtol=1e-4, atol=1e-4
+        )
 
 
 def test_logps_entropies_and_mask_equal_the_plain_ones() -> None:

@@ -18,7 +18,6 @@ from stages.contract.errors import UserError
 from stages.contract.events import Silent
 from stages.contract.params import RL, Objective, Reward, Stretch
 from stages.contract.task import Score, Scorer, Task
-from stages.model.optimiser import adamw
 from stages.model.policy import DecoderPolicy
 from stages.rl.loop import Parts, Sample, limit_at, train
 from stages.rl.objective import MODERN
@@ -164,8 +163,8 @@ def _run(
         keep=lambda step, samples: watch.kept.append((step, list(samples))),
         begin=begin,
     )
-    optimiser = adamw(policy.parameters(), betas=settings.betas, weight_decay=settings.weight_decay)
-    curve, validation = train(parts, settings, seed=1, optimiser=optimiser, report=watch)
+    optimisation = policy.optimisation(settings)
+    curve, validation = train(parts, settings, seed=1, optimisation=optimisation, report=watch)
     moved = any(not torch.equal(a, b) for a, b in zip(before, policy.parameters(), strict=True))
     return _Run(curve=curve, validation=validation, watch=watch, policy=policy, moved=moved)
 
@@ -379,8 +378,8 @@ def test_the_same_seed_gives_the_same_run_to_the_bit(steps_per_rollout: int) -> 
             validate=None,
             keep=_collect(texts),
         )
-        optimiser = adamw(policy.parameters(), betas=[0.9, 0.99], weight_decay=0.0)
-        curve, _ = train(parts, settings, seed=seed, optimiser=optimiser, report=Silent())
+        optimisation = policy.optimisation(settings)
+        curve, _ = train(parts, settings, seed=seed, optimisation=optimisation, report=Silent())
         runs.append((curve, texts, [p.flatten().tolist() for p in policy.parameters()]))
     assert runs[0] == runs[1]
     assert runs[0][1] != runs[2][1]

@@ -38,7 +38,7 @@ def _hang(data: Path, work: Path, phase: str, rank: int = 0) -> "subprocess.Pope
     job = {"stage": "zero", "params": params, "data": str(data), "checkpoints": often, "deadlines": deadlines}
     (work / "job.json").write_text(json.dumps(job))
     command = [sys.executable, "-m", "tests.stages.hanging", phase, str(work)]
-    environment = {**os.environ, "RANK": str(rank)}
+    environment = {**os.environ, "RANK": str(rank), "WORLD_SIZE": "2", "LOCAL_RANK": str(rank)}
     return subprocess.Popen(command, cwd=small.ROOT, env=environment, stderr=subprocess.PIPE, text=True)
 
 

@@ -30,7 +30,7 @@ from stages.contract.task import Score, Task
 from stages.contract.team import Team
 from stages.model.checkpoint import weights_digest
 from stages.model.decoder import Decoder
-from stages.model.optimiser import Live, adamw
+from stages.model.optimiser import Live
 from stages.model.policy import DecoderPolicy
 from stages.model.pretrain import pretrain
 from stages.model.reward_model import RewardModel, train_pairwise
@@ -172,8 +172,8 @@ def _grpo(steps_per_rollout: int, reference_every: int) -> Callable[[Keeping, Te
             RL, steps=5, steps_per_rollout=steps_per_rollout, lr=5e-3, reference_every=reference_every,
             validate_every=2, objective=replace(PAPER, kl_beta=1e-2),
         )  # fmt: skip
-        optimiser = adamw(policy.parameters(), betas=[0.9, 0.99], weight_decay=0.01)
-        curves = train(parts, settings, seed=1, optimiser=optimiser, report=Notes(), progress=keeping(ledger))
+        optimisation = policy.optimisation(settings)
+        curves = train(parts, settings, seed=1, optimisation=optimisation, report=Notes(), progress=keeping(ledger))
         return curves, bits(policy.decoder), written(ledger)
 
     return run
