@@ -33,12 +33,14 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     }
     problems, general = (tasks_of(frame) for frame in asked.values())
     sampling = settings.sampling
-    drawn = sample_tasks(
-        model, problems, sampling, paths, report, draws=sampling.draws, seed=params.seed, name="test problems"
-    )
-    drawn += sample_tasks(
-        model, general, sampling, paths, report, draws=settings.general_draws, seed=params.seed, name="general prompts"
-    )
+    drawn = [
+        draw
+        for name, tasks, draws in (
+            ("test problems", problems, sampling.draws),
+            ("general prompts", general, settings.general_draws),
+        )
+        for draw in sample_tasks(model, tasks, sampling, paths, report, draws=draws, seed=params.seed, name=name)
+    ]
     preferences = reward_judge(paths.data, model)([d.task for d in drawn], [d.text for d in drawn])
     checkpoint = digest(model.folder)
     rows = [

@@ -84,7 +84,7 @@ def test_imported_rows_join_each_by_what_its_kind_must_be(tmp_path: Path) -> Non
         "What is 2+3?": "incorrect",
         "Capital of France?": "too_short",
     }
-    assert funnel.domains == {"general": 3, "maths": 1} and list(funnel.sources) == [0, 4]
+    assert funnel.domains == {"general": 3, "maths": 1} and list(funnel.sources) == [(0, 0), (6, 4)]
     parents = dict(kept.select("prompt", "r1_parents").rows())
     assert parents["What is 2+2?"] == [RIGHT["r1_id"]]
     assert kept["r1_id"].to_list() == EXAMPLES.row_ids(kept)
