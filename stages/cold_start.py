@@ -34,7 +34,7 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     )
     sampled = sampled_examples(params, settings, paths, report, checkpoint="zero/checkpoint", refine=refine)
     funnel = curated(
-        [Part(name="sampled", frames=[sampled], recipe=readable)],
+        [Part(name="sampled", frames=sampled, recipe=readable)],
         settings,
         held_out_tasks(paths),
         paths,
@@ -44,7 +44,9 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     )
     ops = pl.scan_parquet(paths.out / "examples.parquet").filter(pl.col("r1_op") == "refine").select(pl.len()).collect()
     refined = int(ops.item())
-    paths.write_metrics({"sampled": len(sampled), "rows": funnel.kept, "refined": refined, **funnel.dropped_metrics()})
+    paths.write_metrics(
+        {"sampled": funnel.sources[0][0], "rows": funnel.kept, "refined": refined, **funnel.dropped_metrics()}
+    )
 
 
 def refine(text: str, language: str) -> str:

@@ -1,17 +1,19 @@
 """Evaluation of one checkpoint under the one protocol: many draws of every held-out problem.
 
 Paper: section 3 and D: pass@1 as the mean over k samples, cons@k, pass@k; general prompts judged by the reward models.
-Reads: data/prompts/{test,general_test}.parquet, the model's checkpoint, data/reward_model. Writes: scores.parquet.
+Reads: data/prompts/{test,general_test}.parquet, the model's checkpoint, data/reward_model, and by the checkpoint's lineage
+all that it was trained on. Writes: scores.parquet, contamination.parquet.
 """
 
 import polars as pl
 
+from stages.assembly.exposure import contamination
 from stages.assembly.models import digest, open_model, reward_judge
 from stages.assembly.rows import Draw, generated, sample_tasks
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Evaluate, Params
-from stages.contract.schemas import SCORES, TASKS
+from stages.contract.schemas import CONTAMINATION, SCORES, TASKS
 from stages.contract.tables import read_table, write_table
 from stages.contract.task import tasks_of
 from stages.contract.transcript import Template
@@ -25,15 +27,20 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     settings = params.evaluate
     # The model `distill-small` is what the stage `distill@small` wrote.
     model = open_model(paths.data / paths.item.replace("-", "/", 1) / "checkpoint", params)
-    problems = tasks_of(read_table(paths.data / "prompts" / "test.parquet", TASKS))[: settings.problems or None]
-    general = tasks_of(read_table(paths.data / "prompts" / "general_test.parquet", TASKS))[: settings.general or None]
+    asked = {
+        name: read_table(paths.data / "prompts" / f"{name}.parquet", TASKS)[: count or None]
+        for name, count in (("test", settings.problems), ("general_test", settings.general))
+    }
+    problems, general = (tasks_of(frame) for frame in asked.values())
     sampling = settings.sampling
-    drawn = sample_tasks(
-        model, problems, sampling, paths, report, draws=sampling.draws, seed=params.seed, name="test problems"
-    )
-    drawn += sample_tasks(
-        model, general, sampling, paths, report, draws=settings.general_draws, seed=params.seed, name="general prompts"
-    )
+    drawn = [
+        draw
+        for name, tasks, draws in (
+            ("test problems", problems, sampling.draws),
+            ("general prompts", general, settings.general_draws),
+        )
+        for draw in sample_tasks(model, tasks, sampling, paths, report, draws=draws, seed=params.seed, name=name)
+    ]
     preferences = reward_judge(paths.data, model)([d.task for d in drawn], [d.text for d in drawn])
     checkpoint = digest(model.folder)
     rows = [
@@ -42,7 +49,10 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     ]
     scores = pl.DataFrame(rows, schema=SCORES.schema)
     write_table(scores, paths.out / "scores.parquet", SCORES)
-    paths.write_metrics(headline(scores))
+    report.phase("contamination")
+    found, verdict = contamination(paths, paths.item, model.folder, pl.concat(asked.values()), report)
+    write_table(found, paths.out / "contamination.parquet", CONTAMINATION)
+    paths.write_metrics({**headline(scores), **verdict})
 
 
 def _row(

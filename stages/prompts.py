@@ -15,7 +15,7 @@ from stages.contract.schemas import DOCUMENTS, TASKS
 from stages.contract.tables import read_table, write_table
 from stages.curate.decontaminate import decontaminate, hold_out
 from stages.curate.dedup import deduplicate
-from stages.curate.outcome import forget
+from stages.curate.outcome import Curated, forget, funnel
 from stages.tasks.corpus import SOURCE, documents, general_tasks, problem_tasks
 
 SPLITS = ("test", "validation", "train")  # held-out ones first: what they hold, the later ones may not
@@ -38,6 +38,9 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
         write_table(clean.kept, paths.out / f"{split}.parquet", TASKS)
         rejected = pl.concat([unique.rejected, remembered.rejected, clean.rejected])
         write_table(rejected, paths.out / f"{split}_rejected.parquet", TASKS.rejected())
+        if split == "train":
+            steps = Curated(kept=clean.kept, rejected=rejected)
+            paths.write_curve("funnel", funnel(unique.kept.height + unique.rejected.height, steps.reasons()))
         counts |= {f"{split}_tasks": len(clean.kept), f"{split}_rejected": len(rejected)}
         if split != "train":
             held_out = pl.concat([held_out, clean.kept])

@@ -42,14 +42,17 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
         forget=settings.forget,
         seed=params.seed,
     )
-    sampled = sampled_examples(params, settings, paths, report, checkpoint="grpo/checkpoint")
     general = read_table(paths.data / "prompts" / "general.parquet", TASKS)
     written = general_rows(tasks_of(general), settings.general, seed=params.seed)
     # Few people write it all: what they write is alike, and all of it is wanted.
     as_written = Recipe(unique=False, forget=settings.forget, seed=params.seed)
     funnel = curated(
         [
-            Part(name="sampled", frames=[sampled], recipe=readable),
+            Part(
+                name="sampled",
+                frames=sampled_examples(params, settings, paths, report, checkpoint="grpo/checkpoint"),
+                recipe=readable,
+            ),
             Part(name="general", frames=[written], recipe=as_written),
         ],
         settings,
@@ -59,9 +62,9 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
         template=params.rollout.template,
         workers=params.threads,
     )
-    accepted, general_kept = funnel.sources[0], funnel.domains.get(GENERAL, 0)
-    kept = {"sampled": len(sampled), "reasoning_rows": funnel.kept - general_kept, "general_rows": general_kept}
-    paths.write_metrics({**kept, "accepted": accepted / max(1, len(sampled)), **funnel.dropped_metrics()})
+    (sampled, accepted), general_kept = funnel.sources[0], funnel.domains.get(GENERAL, 0)
+    kept = {"sampled": sampled, "reasoning_rows": funnel.kept - general_kept, "general_rows": general_kept}
+    paths.write_metrics({**kept, "accepted": accepted / max(1, sampled), **funnel.dropped_metrics()})
 
 
 def general_rows(tasks: list[Task], count: int, *, seed: int) -> pl.DataFrame:

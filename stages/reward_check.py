@@ -67,8 +67,8 @@ def sampled_groups(
         raise UserError("there are no training problems to sample on", hint="r1 run prompts -f")
     size = settings.group_size
     sampling = Sampling(draws=size, temperature=settings.temperature, top_p=settings.top_p, max_new_tokens=limit)
-    drawn = sample_tasks(
-        model, tasks, sampling, paths, report, draws=size, seed=params.seed, name=f"sampling {checkpoint}"
+    drawn = list(
+        sample_tasks(model, tasks, sampling, paths, report, draws=size, seed=params.seed, name=f"sampling {checkpoint}")
     )
     scores = scorer(settings.reward, graded=lambda tasks, texts, finished: [d.grade for d in drawn])(
         [d.task for d in drawn],

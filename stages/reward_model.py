@@ -38,8 +38,17 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     model = open_model(paths.data / "sft" / "checkpoint", params)
     tasks = tasks_of(read_table(paths.data / "prompts" / "general.parquet", TASKS))
     draws = settings.sampling.draws
-    drawn = sample_tasks(
-        model, tasks, settings.sampling, paths, report, draws=draws, seed=params.seed, name="sampling answers to judge"
+    drawn = list(
+        sample_tasks(
+            model,
+            tasks,
+            settings.sampling,
+            paths,
+            report,
+            draws=draws,
+            seed=params.seed,
+            name="sampling answers to judge",
+        )
     )
 
     checkpoint = digest(model.folder)

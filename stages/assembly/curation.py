@@ -19,7 +19,9 @@ from stages.contract.tables import read_table
 from stages.contract.task import Task
 from stages.contract.transcript import Template, split
 from stages.curate.decide import Wanted
+from stages.curate.outcome import funnel as table
 from stages.curate.recipe import GRADED, Recipe
+from stages.curate.shards import ROWS as SHARD
 from stages.curate.shards import Source, Store, plan
 from stages.curate.stream import Funnel, curate
 from stages.rewards.language import consistency
@@ -67,7 +69,7 @@ def curated(
             targets=settings.targets() if isinstance(settings, Rejection) else {},
         )
         funnel = curate(found, wanted, store, paths.out, workers=workers, progress=report.step)
-    paths.write_curve("funnel", funnel.table())
+    paths.write_curve("funnel", table(funnel.rows, funnel.dropped))
     for domain, rows in wanted.targets.items():
         if (there := funnel.domains.get(domain, 0)) < rows:
             report.note(f"{there:,} rows of {domain} instead of {rows:,}: there are no more")
@@ -94,8 +96,19 @@ def _store(paths: Paths) -> Iterator[Store]:
 
 
 def _written(store: Store, name: str, frames: Iterable[pl.DataFrame]) -> list[Path]:
-    """Rows as files, one a frame."""
-    return [store.write(f"{name}-{number:05}.parquet", frame.select(list(ROWS))) for number, frame in enumerate(frames)]
+    """Rows as files of one shard each, however many rows the frames have."""
+    return [store.write(f"{name}-{number:05}.parquet", frame) for number, frame in enumerate(_shards(frames))]
+
+
+def _shards(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
+    left = pl.DataFrame(schema=ROWS)
+    for frame in frames:
+        left = pl.concat([left, frame.select(list(ROWS))])
+        while left.height >= SHARD:
+            yield left[:SHARD]
+            left = left[SHARD:]
+    if left.height:
+        yield left
 
 
 def _imported(store: Store, name: str, paths: Paths, template: Template) -> list[Path]:

@@ -9,6 +9,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
+from functools import partial
 from pathlib import Path
 from typing import Protocol, cast
 
@@ -187,8 +188,10 @@ class Samples:
         self._name = re.sub(r"\W+", "-", name)
         self._report = report
 
-    def found(self, pieces: Mapping[int, Sequence[str]], *, draws: int) -> dict[int, list[list[Completion]]]:
-        """What earlier attempts sampled of the pieces, given with their prompts' ids; the user is told.
+    def found(
+        self, pieces: Mapping[int, Sequence[str]], *, draws: int
+    ) -> dict[int, Callable[[], list[list[Completion]]]]:
+        """How to read what earlier attempts sampled of the pieces, given with their prompts' ids; the user is told.
 
         Raises:
             UserError: it answers other prompts than these.
@@ -210,7 +213,7 @@ class Samples:
         )
         if skipped or duplicated:
             raise UserError("what was saved doesn't fit the data", hint="rm -r .r1/work ; then run it again")
-        return {number: _unpacked(load_file(found.folder / TENSORS), draws) for number, found in commits.items()}
+        return {number: partial(_read, found.folder, draws) for number, found in commits.items()}
 
     def share(self, pieces: Mapping[int, Sequence[str]], sample: Callable[[int], list[list[Completion]]]) -> None:
         """Sample pieces until none is left, where several workers share them; else nothing happens. What is committed is
@@ -282,6 +285,10 @@ def _packed(completions: Sequence[Completion]) -> dict[str, Tensor]:
         "lengths": torch.tensor([len(c.tokens) for c in completions], dtype=torch.int64),
         "finished": torch.tensor([c.finished for c in completions], dtype=torch.bool),
     }
+
+
+def _read(folder: Path, draws: int) -> list[list[Completion]]:
+    return _unpacked(load_file(folder / TENSORS), draws)
 
 
 def _unpacked(tensors: Mapping[str, Tensor], draws: int) -> list[list[Completion]]:

@@ -1,7 +1,9 @@
 """Sampled answers as rows: drawn from a model, graded, curated."""
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import islice
 
 import polars as pl
 
@@ -20,6 +22,9 @@ from stages.curate.recipe import GRADED
 from stages.rewards.batch import Graders, Pending, processes_for
 from stages.rewards.scorer import Grade, grade
 from stages.tasks.problems import states_in
+
+CHUNK = 256  # prompts a call of the engine; each call has its own seed
+AHEAD = 4  # chunks that may be sampled while others are graded
 
 
 def fitting(model: Model, tasks: Sequence[Task], *, max_new_tokens: int, report: Reporter) -> list[Task]:
@@ -52,6 +57,9 @@ class Draw:
     grade: Grade
 
 
+Ungraded = tuple[Task, int, Completion, str]
+
+
 def generated(draw: Draw, sampling: Sampling, *, checkpoint: str, seed: int) -> dict[str, object]:
     """What made a sampled answer: the column `r1_gen`."""
     settings = sampling_digest(sampling.temperature, sampling.top_p, sampling.max_new_tokens)
@@ -68,22 +76,22 @@ def sample_tasks(
     draws: int,
     seed: int,
     name: str,
-) -> list[Draw]:
+) -> Iterator[Draw]:
     """`draws` answers for each task, in the tasks' order, graded. What needs processes to be graded is graded there
-    while the next answers are sampled. Answers are kept chunk by chunk, so that a stopped stage goes on.
+    while the next answers are sampled. Answers are kept chunk by chunk, so that a stopped stage goes on; of all of them
+    only some chunks are in memory at a time.
 
     `name` is shown, and tells what is kept from the stage's other samples.
     """
-    chunk = 256  # prompts a call; each call has its own seed
     report.phase(name, total=len(tasks))
     samples = Samples(paths, name, report)
-    ids = {begin: [task.id for task in tasks[begin : begin + chunk]] for begin in range(0, len(tasks), chunk)}
+    ids = {begin: [task.id for task in tasks[begin : begin + CHUNK]] for begin in range(0, len(tasks), CHUNK)}
     processes = model.processes
 
     def sample(begin: int) -> list[list[Completion]]:
         with phases("generate"):
             return model.engine.generate(
-                [model.codec.prompt(t.prompt) for t in tasks[begin : begin + chunk]],
+                [model.codec.prompt(t.prompt) for t in tasks[begin : begin + CHUNK]],
                 draws=draws,
                 max_new_tokens=sampling.max_new_tokens,
                 temperature=sampling.temperature,
@@ -91,33 +99,42 @@ def sample_tasks(
                 seed=seed * 1_000_003 + begin,
             )
 
+    def graded(new: Sequence[Ungraded], pending: Pending | None) -> list[Draw]:
+        with phases("reward"):
+            grades = processes.first(pending.result() if pending else [])
+        return [
+            Draw(task=task, number=number, completion=completion, text=text, grade=one)
+            for (task, number, completion, text), one in zip(new, grades, strict=True)
+        ]
+
     samples.share(ids, sample)
     kept = processes.first(samples.found(ids, draws=draws) if processes.leads else {})
-    sampled: list[tuple[Task, int, Completion, str]] = []
-    pending: list[Pending] = []
+    waiting: deque[tuple[list[Ungraded], Pending | None]] = deque()
     graders = Graders(processes_for(tasks) if processes.leads else 0, template=model.codec.template)
+    tokens = 0
     for begin in ids:
-        part = tasks[begin : begin + chunk]
-        if begin not in kept:
+        if begin in kept:
+            groups = kept.pop(begin)()
+        else:
             with samples.under_way():
-                kept[begin] = sample(begin)
-                samples.put(begin, ids[begin], kept[begin])
+                groups = sample(begin)
+                samples.put(begin, ids[begin], groups)
         new = [
             (task, number, completion, model.codec.text(completion.tokens))
-            for task, group in zip(part, kept.pop(begin), strict=True)
+            for task, group in zip(tasks[begin : begin + CHUNK], groups, strict=True)
             for number, completion in enumerate(group)
         ]
+        pending = None
         if processes.leads:
-            pending.append(graders.submit([n[0] for n in new], [n[3] for n in new], [n[2].finished for n in new]))
-        sampled += new
-        report.step(begin + len(part), {"tokens": sum(len(s[2].tokens) for s in sampled)})
-    with phases("reward"):
-        grades = processes.first([grade for one in pending for grade in one.result()])
+            pending = graders.submit([n[0] for n in new], [n[3] for n in new], [n[2].finished for n in new])
+        waiting.append((new, pending))
+        tokens += sum(len(n[2].tokens) for n in new)
+        report.step(begin + len(ids[begin]), {"tokens": tokens})
+        if len(waiting) > AHEAD:
+            yield from graded(*waiting.popleft())
+    while waiting:
+        yield from graded(*waiting.popleft())
     graders.close()
-    return [
-        Draw(task=task, number=number, completion=completion, text=text, grade=graded)
-        for (task, number, completion, text), graded in zip(sampled, grades, strict=True)
-    ]
 
 
 def example_rows(
@@ -166,27 +183,28 @@ def sampled_examples(
     *,
     checkpoint: str,
     refine: Callable[[str, str], str] | None = None,
-) -> pl.DataFrame:
+) -> Iterator[pl.DataFrame]:
     """Answers of a checkpoint to the first training problems, refined where a refiner (response, language) is given,
-    and graded: rows for curation."""
+    and graded: rows for curation, some at a time."""
     model = open_model(paths.data / checkpoint, params)
     train = read_table(paths.data / "prompts" / "train.parquet", TASKS)
     sampling = settings.sampling
     tasks = fitting(model, tasks_of(train), max_new_tokens=sampling.max_new_tokens, report=report)[: settings.prompts]
+    made_by, held_out = digest(model.folder), held_out_guard(held_out_tasks(paths))
     drawn = sample_tasks(
         model, tasks, sampling, paths, report, draws=sampling.draws, seed=params.seed, name=f"sampling {checkpoint}"
     )
-    texts = [refine(draw.text, draw.task.language) if refine else draw.text for draw in drawn]
-    return example_rows(
-        drawn,
-        texts,
-        sampling,
-        checkpoint=digest(model.folder),
-        seed=params.seed,
-        op="refine" if refine else "generate",
-        template=model.codec.template,
-        held_out=held_out_guard(held_out_tasks(paths)),
-    )
+    while some := list(islice(drawn, CHUNK * sampling.draws)):
+        yield example_rows(
+            some,
+            [refine(draw.text, draw.task.language) if refine else draw.text for draw in some],
+            sampling,
+            checkpoint=made_by,
+            seed=params.seed,
+            op="refine" if refine else "generate",
+            template=model.codec.template,
+            held_out=held_out,
+        )
 
 
 def held_out_tasks(paths: Paths) -> pl.DataFrame:

@@ -205,8 +205,22 @@ SCORES = Table(
     },
     identity=("model", "task_id", "r1_gen", "completion"),
 )
+CONTAMINATION = Table(
+    name="contamination",  # problems of an evaluation that stand in what its model was trained on
+    columns={
+        **ROW,
+        "model": pl.String(),
+        "task_id": pl.String(),
+        "family": pl.String(),
+        "how": pl.String(),  # as stages/curate/decontaminate.py names it
+        "counts": pl.Boolean(),  # no mere likeness among problems of one generator
+        "table": pl.String(),  # below data/
+        "row_id": pl.String(),  # the first row of the table that holds the problem
+    },
+    identity=("model", "task_id", "how", "table", "row_id"),
+)
 
-TABLES = (TASKS, DOCUMENTS, ROLLOUTS, EXAMPLES, TRACES, PAIRS, LABELS, SCORES)
+TABLES = (TASKS, DOCUMENTS, ROLLOUTS, EXAMPLES, TRACES, PAIRS, LABELS, SCORES, CONTAMINATION)
 
 
 def table_of(schema: pl.Schema) -> Table | None:

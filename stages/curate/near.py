@@ -43,12 +43,18 @@ def sketches(found: Words) -> tuple[Hashes, Sketches]:
 
 def candidates(band_R: Hashes, order_R: Places) -> tuple[Places, Places]:
     """Pairs of rows whose band is the same: each row with the first of them, by `order_R`."""
-    sorted_R = np.lexsort((order_R, band_R))
-    same = band_R[sorted_R][1:] == band_R[sorted_R][:-1]
-    begins = np.concatenate([np.zeros(min(1, len(band_R)), np.int64), np.flatnonzero(~same) + 1])
-    first_R = np.repeat(sorted_R[begins], np.diff(np.concatenate([begins, [len(sorted_R)]])))
+    in_order = np.sort(band_R)
+    shared = np.unique(in_order[1:][in_order[1:] == in_order[:-1]])
+    if not len(shared):
+        return np.zeros(0, np.int64), np.zeros(0, np.int64)
+    place = np.minimum(np.searchsorted(shared, band_R), len(shared) - 1)
+    rows = np.flatnonzero(shared[place] == band_R)  # most rows share their band with none
+    rows = rows[np.lexsort((order_R[rows], band_R[rows]))]
+    same = band_R[rows][1:] == band_R[rows][:-1]
+    begins = np.concatenate([np.zeros(1, np.int64), np.flatnonzero(~same) + 1])
+    first_R = np.repeat(rows[begins], np.diff(np.concatenate([begins, [len(rows)]])))
     later = np.flatnonzero(same) + 1
-    return first_R[later], sorted_R[later]
+    return first_R[later], rows[later]
 
 
 def similarity(a: Sketches, b: Sketches) -> NDArray[np.float64]:

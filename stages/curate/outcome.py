@@ -1,6 +1,6 @@
 """What a curation step returns: the rows it keeps, and the rows it drops with the reason."""
 
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
 import polars as pl
@@ -37,3 +37,13 @@ def forget(frame: pl.DataFrame, ids: Collection[str]) -> Curated:
 def then(first: Curated, second: Curated) -> Curated:
     """Two steps as one, where `second` was given the rows that `first` kept."""
     return Curated(kept=second.kept, rejected=pl.concat([first.rejected, second.rejected]))
+
+
+def funnel(rows: int, dropped: Mapping[str, int]) -> list[dict[str, str | int]]:
+    """Rows in, dropped for each reason and out, as rows of a table.
+
+    >>> [line["rows"] for line in funnel(10, {"duplicate": 3})]
+    [10, 3, 7]
+    """
+    steps = {"in": rows, **dropped, "out": rows - sum(dropped.values())}
+    return [{"step": step, "rows": count} for step, count in steps.items()]

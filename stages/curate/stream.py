@@ -36,16 +36,11 @@ class Funnel:
     dropped: Mapping[str, int]
     kept: int
     domains: Mapping[str, int]
-    sources: Sequence[int]
+    sources: Sequence[tuple[int, int]]  # rows of it, and how many stayed
 
     def dropped_metrics(self) -> dict[str, int]:
         """How many rows were dropped, by reason, as metrics."""
         return {f"dropped_{reason}": rows for reason, rows in sorted(self.dropped.items())}
-
-    def table(self) -> list[dict[str, str | int]]:
-        """The funnel as rows of `step` and `rows`."""
-        steps = {"in": self.rows, **self.dropped, "out": self.kept}
-        return [{"step": step, "rows": rows} for step, rows in steps.items()]
 
 
 def curate(
@@ -109,12 +104,15 @@ def _funnel(found: Plan, store: Store, sizes: Sequence[int], decisions: Decision
     decided = np.bincount(decisions.what_R, minlength=len(NAMES)).tolist()
     stays = pl.Series("stays", decisions.what_R == KEEP)
     domains = read_keys(store, found.shards, ["domain"])["domain"].filter(stays).value_counts()
-    source_R = np.repeat(np.array([shard.recipe for shard in found.shards], np.int64), sizes)
+    source_R = pl.Series(np.repeat(np.array([shard.recipe for shard in found.shards], np.int64), sizes))
     between = {name: count for name, count in zip(NAMES[1:], decided[1:], strict=True) if count}
     return Funnel(
         rows=sum(shard.rows for shard in found.shards),
         dropped={**dropped_by(store, found.shards), **between},
         kept=decided[KEEP],
         domains=dict(sorted(domains.iter_rows())),
-        sources=np.bincount(source_R, stays.to_numpy(), minlength=len(found.recipes)).astype(int).tolist(),
+        sources=[
+            (sum(s.rows for s in found.shards if s.recipe == number), int(stays.filter(source_R == number).sum()))
+            for number in range(len(found.recipes))
+        ],
     )

@@ -49,7 +49,7 @@ def test_every_stage_depends_on_its_code_and_says_only_its_name() -> None:
         assert stage.outs == (f"data/{stage.name.replace('@', '/')}",)
         assert stage.metrics == (() if stage.name == "report" else (f"data/metrics/{stage.slug}.json",))
         drawn = {"curve", "validation"} if stage.module in ("zero", "grpo", "align", "student_zero") else set()
-        drawn |= {"funnel"} if stage.name in ("cold_start", "rejection") else set()
+        drawn |= {"funnel"} if stage.name in ("prompts", "cold_start", "rejection") else set()
         assert set(stage.plots) == {f"data/plots/{stage.slug}/{name}.tsv" for name in drawn}
 
 

@@ -18,7 +18,7 @@ from stages.contract.errors import UserError
 from stages.contract.events import Silent
 from stages.contract.job import Paths
 from stages.contract.params import Params, Stretch
-from stages.contract.schemas import DOCUMENTS, EXAMPLES, LABELS, PAIRS, ROLLOUTS, SCORES, TASKS, Table
+from stages.contract.schemas import CONTAMINATION, DOCUMENTS, EXAMPLES, LABELS, PAIRS, ROLLOUTS, SCORES, TASKS, Table
 from stages.contract.tables import read_table, write_table
 from stages.contract.task import tasks_of
 from stages.contract.transcript import USER, split
@@ -40,7 +40,7 @@ RL_METRICS = {
 SFT_METRICS = {"rows", "steps", "loss", "tokens"}
 EVALUATION = {
     "pass_at_1", "pass_at_1_low", "pass_at_1_high", "pass_at_2", "cons_at_2", "format", "language", "length",
-    "unknown", "preference",
+    "unknown", "preference", "contamination_unknown",
 }  # fmt: skip
 
 
@@ -73,8 +73,9 @@ COUNTS = {
 KINDS = ("helpful", "safety")
 REWARD_MODELS = {f"{kind}/{name}" for name in FILES for kind in KINDS}
 REWARD_MODELS |= {f"{kind}_{name}" for name in LEDGER for kind in KINDS}
+EVALUATED = {"scores.parquet": SCORES, "contamination.parquet": CONTAMINATION}
 STAGES = {
-    "prompts": _expected(PROMPTS, COUNTS, set()),
+    "prompts": _expected(PROMPTS, COUNTS, set(), "funnel"),
     "base": _expected({}, {"loss", "tokens", "parameters"}, CHECKPOINT, "curve"),
     "student@small": _expected({}, {"loss", "tokens", "parameters"}, CHECKPOINT, "curve"),
     "zero": _expected({"rollouts.parquet": ROLLOUTS}, RL_METRICS, CHECKPOINT, "curve validation"),
@@ -94,9 +95,9 @@ STAGES = {
     "align": _expected({"rollouts.parquet": ROLLOUTS}, RL_METRICS | {"preference"}, CHECKPOINT, "curve validation"),
     "distill@small": _expected({}, SFT_METRICS, CHECKPOINT, "curve"),
     "student_zero@small": _expected({"rollouts.parquet": ROLLOUTS}, RL_METRICS, CHECKPOINT, "curve validation"),
-    "evaluate@base": _expected({"scores.parquet": SCORES}, EVALUATION, set()),
-    "evaluate@align": _expected({"scores.parquet": SCORES}, EVALUATION, set()),
-    "evaluate@distill-small": _expected({"scores.parquet": SCORES}, EVALUATION, set()),
+    "evaluate@base": _expected(EVALUATED, EVALUATION, set()),
+    "evaluate@align": _expected(EVALUATED, EVALUATION, set()),
+    "evaluate@distill-small": _expected(EVALUATED, EVALUATION, set()),
 }
 
 
@@ -174,7 +175,9 @@ def test_a_stage_writes_exactly_its_files(data: Path, stage: str) -> None:
     assert {p.name for p in paths.plots.glob("*")} == expected.plots
     for name, table in expected.tables.items():
         frame = read_table(paths.out / name, table)
-        if not name.endswith("_rejected.parquet"):
+        if name == "contamination.parquet":
+            assert frame.is_empty()  # without manifests nobody knows what was seen
+        elif not name.endswith("_rejected.parquet"):
             assert len(frame) > 0, name
         else:
             assert frame["r1_drop"].null_count() == 0
