@@ -3,6 +3,7 @@
 import hashlib
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -194,7 +195,7 @@ def test_another_revisions_rows(dag: Dag, r1: Run) -> None:
     (dag.root / "dvc.yaml").write_text(json.dumps({"stages": stages}))
     (dag.root / "dvc.lock").unlink()
     for command in (
-        ["dvc", "commit", "-f"],
+        [sys.executable, "-m", "dvc", "commit", "-f"],
         ["git", "add", "dvc.yaml", "dvc.lock", ".dvc"],
         ["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "start"],
     ):

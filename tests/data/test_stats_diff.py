@@ -2,6 +2,7 @@
 
 import json
 import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -109,7 +110,7 @@ def test_another_revisions_table(dag: Dag, r1: Run) -> None:
     (dag.root / "dvc.yaml").write_text(json.dumps({"stages": stages}))
     (dag.root / "dvc.lock").unlink()
     for command in (
-        ["dvc", "commit", "-f"],
+        [sys.executable, "-m", "dvc", "commit", "-f"],
         ["git", "add", "dvc.yaml", "dvc.lock", ".dvc"],
         ["git", "-c", "user.name=t", "-c", "user.email=t@t", "commit", "-qm", "start"],
     ):
