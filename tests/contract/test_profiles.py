@@ -70,6 +70,7 @@ THE_PAPER: dict[str, object] = {
     "grpo.reward.language": 1,
     "grpo.reward.preference": 0,
     "rejection.general": 200_000,
+    "rejection.total": 804_745,
     **below("sft", SFT),
     "reward_model.pairs": 66_000,
     "reward_model.labels": 106_000,
