@@ -1,12 +1,13 @@
 """Curation from sources to tables: sift the shards, decide between rows, write what stays and what doesn't."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 from pathlib import Path
 
 import numpy as np
 import polars as pl
+from polars.io.plugins import register_io_source
 
 from stages.contract.errors import UserError
 from stages.contract.schemas import EXAMPLES
@@ -78,21 +79,41 @@ def curate(
 def _decided(
     store: Store, shards: Sequence[Shard], begins: Sequence[int], decisions: Decisions
 ) -> tuple[pl.LazyFrame, pl.LazyFrame]:
-    """The rows that stay, and those that don't with their reasons; nothing is read yet."""
-    kept, dropped = [EXAMPLES.schema.to_frame().lazy()], [EXAMPLES.rejected().schema.to_frame().lazy()]
+    """The rows that stay, and those that don't with their reasons. A shard is read when its turn comes: polars would
+    open many scans at a time, and the memory that takes grows with their number."""
     ids = _ids(read_keys(store, shards, ["id_high", "id_low"]))
-    for number, shard in enumerate(shards):
-        begin, end = begins[number : number + 2]
-        sifted = pl.scan_parquet(store.path(shard, KEPT)).with_row_index("row")
-        out = np.flatnonzero(decisions.what_R[begin:end] != KEEP)
-        gone = pl.col("row").is_in(pl.Series(out, dtype=pl.UInt32).implode())
-        kept.append((sifted.filter(~gone) if len(out) else sifted).drop("row"))
-        dropped.append(pl.scan_parquet(store.path(shard, DROPPED)))
-        if len(out):
-            why = pl.Series(decisions.reasons(begin + out, ids), dtype=pl.String)
-            reason = pl.col("row").replace_strict(pl.Series(out, dtype=pl.UInt32), why, return_dtype=pl.String)
-            dropped.append(sifted.filter(gone).with_columns(r1_drop=reason).drop("row"))
-    return pl.concat(kept), pl.concat(dropped)
+
+    def gone(number: int) -> Places:
+        return np.flatnonzero(decisions.what_R[begins[number] : begins[number + 1]] != KEEP)
+
+    def kept() -> Iterator[pl.DataFrame]:
+        for number, shard in enumerate(shards):
+            stays = np.ones(begins[number + 1] - begins[number], np.bool_)
+            stays[gone(number)] = False
+            yield pl.read_parquet(store.path(shard, KEPT)).filter(pl.Series(stays))
+
+    def dropped() -> Iterator[pl.DataFrame]:
+        for number, shard in enumerate(shards):
+            yield pl.read_parquet(store.path(shard, DROPPED))
+            rows = gone(number)
+            if len(rows):
+                why = pl.Series("r1_drop", decisions.reasons(begins[number] + rows, ids), dtype=pl.String)
+                yield pl.read_parquet(store.path(shard, KEPT))[rows].with_columns(why)
+
+    return _one_by_one(kept, EXAMPLES.schema), _one_by_one(dropped, EXAMPLES.rejected().schema)
+
+
+def _one_by_one(frames: Callable[[], Iterator[pl.DataFrame]], schema: pl.Schema) -> pl.LazyFrame:
+    """Frames of one schema, each asked for when the one before is written."""
+
+    def read(
+        columns: list[str] | None, predicate: pl.Expr | None, most: int | None, batch: int | None
+    ) -> Iterator[pl.DataFrame]:
+        for frame in frames():
+            chosen = frame if columns is None else frame.select(columns)
+            yield chosen if predicate is None else chosen.filter(predicate)
+
+    return register_io_source(read, schema=schema)
 
 
 def _ids(keys: pl.DataFrame) -> Callable[[Places], list[str]]:
