@@ -16,7 +16,7 @@ from ruamel.yaml import YAML
 from r1cli.pipeline import entries_of
 from stages.contract.ledger import ROWS, SAMPLES
 from stages.contract.manifest import read_manifest
-from stages.contract.schemas import DOCUMENTS, EXAMPLES, LABELS, PAIRS, ROLLOUTS, SCORES, TASKS, Table
+from stages.contract.schemas import CONTAMINATION, DOCUMENTS, EXAMPLES, LABELS, PAIRS, ROLLOUTS, SCORES, TASKS, Table
 from stages.contract.tables import read_table
 
 ROOT = Path(__file__).parents[1]
@@ -24,6 +24,8 @@ SCRIPTS = Path(sysconfig.get_path("scripts"))
 CHECKPOINTS = (
     "base", "student/small", "zero", "cold_sft", "grpo", "sft", "align", "distill/small", "student_zero/small",
 )  # fmt: skip
+EVALUATED = ("base", "align", "student_zero-small", "distill-small")
+MAY_BE_EMPTY = ("_rejected.parquet", "contamination.parquet")
 TABLES: dict[str, Table] = {
     **{f"prompts/{n}.parquet": TASKS for n in ("train", "validation", "test")},
     **{f"prompts/{n}_rejected.parquet": TASKS.rejected() for n in ("train", "validation", "test")},
@@ -38,7 +40,8 @@ TABLES: dict[str, Table] = {
     "reward_model/pairs_rejected.parquet": PAIRS.rejected(),
     "reward_model/labels.parquet": LABELS,
     "reward_model/labels_rejected.parquet": LABELS.rejected(),
-    **{f"evaluate/{n}/scores.parquet": SCORES for n in ("base", "align", "student_zero-small", "distill-small")},
+    **{f"evaluate/{n}/scores.parquet": SCORES for n in EVALUATED},
+    **{f"evaluate/{n}/contamination.parquet": CONTAMINATION for n in EVALUATED},
     **{f"{n}/ledger.parquet": SAMPLES for n in ("zero", "grpo", "align", "student_zero/small")},
     **{f"{n}/ledger.parquet": ROWS for n in ("base", "student/small", "cold_sft", "sft", "distill/small")},
     **{f"reward_model/{n}_ledger.parquet": ROWS for n in ("helpful", "safety")},
@@ -116,7 +119,7 @@ def test_the_whole_dag_is_fresh_afterwards(run: Run) -> None:
 @pytest.mark.parametrize("name", sorted(TABLES))
 def test_tables_have_their_schema(run: Run, name: str) -> None:
     frame = read_table(run.ours / "data" / name, TABLES[name])
-    assert len(frame) or name.endswith("_rejected.parquet"), f"{name} is empty"
+    assert len(frame) or name.endswith(MAY_BE_EMPTY), f"{name} is empty"
 
 
 def test_there_is_no_other_table(run: Run) -> None:
