@@ -185,6 +185,10 @@ def _together(ends: int, pads: int):  # type: ignore[no-untyped-def]
     policy = TransformerPolicy(open_sharded(build, settings, ALONE, connect(ALONE)), pad_id=pads)
 
     class Generating:
+        copies_weights = False
+
+        def renew(self) -> None: ...
+
         def generate(
             self, prompts: Sequence[Sequence[int]], *, draws: int, max_new_tokens: int, temperature: float, seed: int,
             top_p: float, on_finished: object = None,

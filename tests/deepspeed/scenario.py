@@ -139,6 +139,10 @@ def pointwise(models: Models) -> Curve:
 class _Engine:
     """Samples that depend on the seed alone."""
 
+    copies_weights = False
+
+    def renew(self) -> None: ...
+
     def generate(
         self,
         prompts: Sequence[Sequence[int]],
