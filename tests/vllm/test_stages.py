@@ -157,9 +157,10 @@ def test_through_r1_and_dvc_in_a_process_of_its_own_it_is_the_same(done: Done, t
     """And the manifest says which vLLM it was, and that its batches are not promised."""
     folder = clone(tmp_path)
     settings = (folder / "params.yaml").read_text()
-    chosen = "engine: vllm\n  vllm: {dtype: float32}\n  skew: {every: 1, max_gap: 1.0e-4}"
-    assert settings.count("engine: embedded") == 1
-    (folder / "params.yaml").write_text(settings.replace("engine: embedded", chosen))
+    sampling, chosen = "rollout:\n  engine: embedded\n", "rollout:\n  engine: vllm\n  vllm: {dtype: float32}\n"
+    assert settings.count(sampling) == 1
+    chosen += "  skew: {every: 1, max_gap: 1.0e-4}\n"
+    (folder / "params.yaml").write_text(settings.replace(sampling, chosen))
     said = subprocess.run(
         [sys.executable, "-m", "r1cli", "run", "zero"],
         cwd=folder, env=environment(folder), capture_output=True, text=True,
