@@ -116,17 +116,19 @@ def prepare(project: Project, name: str) -> Ready:
         "checkpoints": everything.get("checkpoints", {}),
         "deadlines": everything.get("deadlines", {}),
     }
+    together = stage.distributed and params.trainer.engine == "deepspeed"
     spec = job_spec(
         name,
         project.work / name / fingerprint(inputs, values),
         job,
         cwd=project.root,
         env=environment(params, stage.item),
-        resources=places.resources(project, stage),
-        distributed=stage.distributed and params.trainer.engine == "deepspeed",
-        workers=stage.workers,
-        # All else is git's, but for imports, which a stage that asks for a GPU doesn't read.
+        resources=places.resources(project, stage, one_process=not (together or stage.workers)),
+        distributed=together,
+        gpus_per_worker=_gpus_per_worker(params) if stage.workers else 0,
+        # All else is git's, but for imports, which are nobody's.
         reads=tuple(path for path in stage.deps if path.startswith("data/") and path != "data/imports"),
+        imports=_imports(values),
     )
     return Ready(inputs=inputs, job=job, spec=spec)
 
@@ -210,8 +212,9 @@ def job_spec(
     inherited: tuple[int, ...] = (),
     resources: Resources | None = None,
     distributed: bool = False,
-    workers: bool = False,
+    gpus_per_worker: int = 0,
     reads: tuple[str, ...] = (),
+    imports: tuple[str, ...] = (),
 ) -> JobSpec:
     """What an executor is given to run a job of stages/contract/job.py in its work folder."""
     return JobSpec(
@@ -223,8 +226,9 @@ def job_spec(
         env={**env, "TORCH_ELASTIC_SHUTDOWN_TIMEOUT": str(math.ceil(_grace_s(job)))},
         resources=resources or Resources(),
         distributed=distributed,
-        workers=workers,
+        gpus_per_worker=gpus_per_worker,
         reads=reads,
+        imports=imports,
         grace_s=_grace_s(job),
         inherited=inherited,
     )
@@ -372,6 +376,18 @@ def environment(params: Params, item: str) -> dict[str, str]:
         "TOKENIZERS_PARALLELISM": "false",
         "HF_HUB_OFFLINE": "0" if _imports_model(params, item) else "1",
     }
+
+
+def _gpus_per_worker(params: Params) -> int:
+    """The GPUs that one worker's engine spreads a model over."""
+    rollout = params.rollout
+    return rollout.vllm.tensor_parallel if rollout and rollout.engine == "vllm" else 1
+
+
+def _imports(values: Values) -> tuple[str, ...]:
+    """The imports that a stage's params name."""
+    sections = (section for section in values.values() if isinstance(section, dict))
+    return tuple(sorted({str(name) for section in sections for name in section.get("imports", ())}))
 
 
 def _imports_model(params: Params, item: str) -> bool:

@@ -40,8 +40,9 @@ class JobSpec:
     env: Mapping[str, str]
     resources: Resources = field(default_factory=Resources)
     distributed: bool = False  # one process a GPU (torchrun), not one in all
-    workers: bool = False  # one process a GPU, which share pieces of the work and otherwise know nothing of one another
+    gpus_per_worker: int = 0  # not 0: processes with so many GPUs each, which share pieces of the work and nothing else
     reads: tuple[str, ...] = ()  # of other stages' outs, for a place that doesn't share this machine's folders
+    imports: tuple[str, ...] = ()  # that it reads besides, which only this machine's folders have
     grace_s: float = 30.0  # from the wish that it should stop to its end
     inherited: tuple[int, ...] = field(default=())  # open files that a local job keeps open, such as a lock
 
@@ -51,7 +52,9 @@ class JobSpec:
 
     @property
     def processes_per_node(self) -> int:
-        return max(1, self.resources.gpus_per_node) if self.distributed or self.workers else 1
+        if not (self.distributed or self.gpus_per_worker):
+            return 1
+        return max(1, self.resources.gpus_per_node // max(1, self.gpus_per_worker))
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -5,11 +5,14 @@ from r1cli.dispatch.job import JobSpec
 _WORKERS = "r1cli.dispatch.workers"  # it imports from the local executor, which imports this
 
 
-def on_each_node(spec: JobSpec, *, rendezvous: str = "", run: str = "", is_host: str = "") -> tuple[str, ...]:
+def on_each_node(
+    spec: JobSpec, *, rendezvous: str = "", run: str = "", is_host: str = "", node: str = ""
+) -> tuple[str, ...]:
     """The command that is to be started once on every node.
 
     `rendezvous` is host:port of the first node and `run` a name for this run, both as torchrun takes them; one node
-    needs neither. `is_host`: whether the first node is this one; without it, torchrun looks at the host's name.
+    needs neither. `is_host`: whether the first node is this one; without it, torchrun looks at the host's name. `node`:
+    this node's number; without it, workers ask Slurm's environment.
 
     >>> from pathlib import Path
     >>> from r1cli.dispatch.job import Resources
@@ -21,9 +24,9 @@ def on_each_node(spec: JobSpec, *, rendezvous: str = "", run: str = "", is_host:
     if spec.resources.nodes * spec.processes_per_node == 1:
         return spec.argv
     python, *program = spec.argv
-    if spec.workers:
-        first = ("--first", is_host) if is_host else ()
-        return (python, "-m", _WORKERS, str(spec.processes_per_node), *first, "--", *spec.argv)
+    if spec.gpus_per_worker:
+        given = (f"--gpus={spec.gpus_per_worker}", *([f"--node={node}"] if node else []))
+        return (python, "-m", _WORKERS, str(spec.processes_per_node), *given, "--", *spec.argv)
     where = (
         ("--standalone",)
         if spec.resources.nodes == 1

@@ -51,14 +51,14 @@ def chosen(project: Project, stage: Stage, on: str = "") -> Executor:
     return executor if stage.gpus else LocalExecutor()
 
 
-def resources(project: Project, stage: Stage) -> Resources:
+def resources(project: Project, stage: Stage, *, one_process: bool) -> Resources:
     """What a stage is given, wherever it runs. One that asks for no GPU takes what this machine has.
 
     Raises:
         UserError: r1.toml is wrong, or gives several nodes to a stage that is one process.
     """
     given = settings(project).of(stage.name) if stage.gpus else Resources()
-    if given.nodes > 1 and not (stage.distributed or stage.workers):
+    if given.nodes > 1 and one_process:
         raise UserError(
             f"{stage.name} is one process, and {settings_file.NAME} gives it {given.nodes} nodes",
             hint=f"{settings_file.NAME}: nodes = 1, in [stages.{stage.name.partition('@')[0]}] if others need more",

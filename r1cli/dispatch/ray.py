@@ -92,7 +92,10 @@ def _script(spec: JobSpec, ray: Ray, attempt: int) -> str:
     python = ray.python or sys.executable
     keep = [python, "-m", keeper.__name__, "--job", _base(spec), "--attempt", str(attempt)]
     keep += ["--lease-s", f"{ray.lease_s:g}"]
-    each = (python, *on_each_node(spec, rendezvous="HEAD:PORT", run=_base(spec), is_host="IS_HEAD")[1:])
+    each = (
+        python,
+        *on_each_node(spec, rendezvous="HEAD:PORT", run=_base(spec), is_host="IS_HEAD", node="NODE_NUMBER")[1:],
+    )
     if spec.resources.nodes > 1:
         wants = spec.resources
         bundle = {"CPU": float(wants.cpus_per_node or 1), "GPU": float(wants.gpus_per_node)}

@@ -46,6 +46,11 @@ def task(spec: JobSpec, sky: Sky) -> str:
             f"{spec.name}: r1.toml gives it {wants.time_limit}, and SkyPilot knows no time limits",
             hint="r1.toml: remove time_limit, or keep it below [stages.NAME] for those that run elsewhere",
         )
+    if spec.imports:
+        raise UserError(
+            f"{spec.name} reads the imports {', '.join(spec.imports)}, which no DVC remote has",
+            hint=f"r1 run {spec.name} --on local",
+        )
     resources = {
         "infra": sky.infra,
         "accelerators": f"{sky.gpu}:{wants.gpus_per_node or 1}",

@@ -3,7 +3,8 @@
     python -m r1cli.dispatch.spread NODES BUNDLE -- COMMAND...
 
 BUNDLE: what each node gives, as JSON. In the command, `HEAD:PORT` becomes the first node's address and a free port there,
-and IS_HEAD true on that node and false on the others: whether an address is its own, a node can't always tell.
+IS_HEAD true on that node and false on the others (whether an address is its own, a node can't always tell), and
+NODE_NUMBER the node's number, from 0.
 The nodes' lines come out here, each under its node's number. The first node that fails ends the others, and its exit
 code is this one's. Runs on the cluster, with ray.
 """
@@ -17,7 +18,7 @@ import sys
 import threading
 import time
 from collections.abc import Iterator, Sequence
-from functools import partial
+from functools import partial, reduce
 from types import FrameType
 
 from r1cli.dispatch.local import end_with_parent
@@ -108,7 +109,8 @@ def main(arguments: list[str]) -> int:
 
     def follow(place: int) -> None:
         try:
-            own = [word.replace("HEAD:PORT", head).replace("IS_HEAD", str(place == 0).lower()) for word in command]
+            here = {"HEAD:PORT": head, "IS_HEAD": str(place == 0).lower(), "NODE_NUMBER": str(place)}
+            own = [reduce(lambda text, name: text.replace(name, here[name]), here, word) for word in command]
             lines = nodes[place].run.options(num_returns="streaming").remote(own, os.getcwd())
             for line in lines:
                 print(f"{place}: {ray.get(line)}", flush=True)

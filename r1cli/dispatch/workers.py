@@ -1,11 +1,12 @@
 """Several workers of one stage on this machine: each takes pieces of its work until none is left (stages/contract/pieces.py).
 
-    python -m r1cli.dispatch.workers COUNT [--first BOOL] -- COMMAND...
+    python -m r1cli.dispatch.workers COUNT [--gpus EACH] [--node NUMBER] -- COMMAND...
 
 The first worker of the first node leads: it writes what the stage makes, its exit code is this process's, and its end
 ends the others. A worker that only helps may die: what it had begun is taken over. Each is shown its share of the GPUs.
 """
 
+import argparse
 import os
 import signal
 import subprocess
@@ -23,25 +24,30 @@ _POLL_S = 0.2
 _GPUS = "CUDA_VISIBLE_DEVICES"
 
 
-def environment_of(place: int, count: int, node: int, environment: Mapping[str, str]) -> dict[str, str]:
-    """What worker `place` of `count` on a node is told: its number, and its own GPUs of those that the node shows.
+def environment_of(
+    place: int, count: int, node: int, environment: Mapping[str, str], *, gpus: int = 1
+) -> dict[str, str]:
+    """What worker `place` of `count` on a node is told: its number, and its `gpus` of those that the node shows.
 
-    >>> environment_of(1, 2, 3, {"CUDA_VISIBLE_DEVICES": "4,5,6,7"})
+    >>> environment_of(1, 2, 3, {"CUDA_VISIBLE_DEVICES": "4,5,6,7"}, gpus=2)
     {'CUDA_VISIBLE_DEVICES': '6,7', 'R1_WORKER': '7'}
     """
-    shown = [name for name in environment.get(_GPUS, "").split(",") if name] or [str(gpu) for gpu in range(count)]
-    share = max(1, len(shown) // count)
-    own = shown[place * share : (place + 1) * share]
+    shown = [name for name in environment.get(_GPUS, "").split(",") if name] or [
+        str(gpu) for gpu in range(count * gpus)
+    ]
+    own = shown[place * gpus : (place + 1) * gpus]
     return {**environment, _GPUS: ",".join(own), WORKER: str(node * count + place)}
 
 
 def main(arguments: list[str]) -> int:
     """Run the workers; returns the exit code."""
-    count = int(arguments[0])
-    command = arguments[arguments.index("--") + 1 :]
-    node = int(os.environ.get("SLURM_NODEID", "0"))
-    if arguments[1] == "--first":
-        node = 0 if arguments[2] == "true" else 1
+    parser = argparse.ArgumentParser(prog="workers")
+    parser.add_argument("count", type=int)
+    parser.add_argument("--gpus", type=int, default=1, help="of each worker")
+    parser.add_argument("--node", type=int, default=int(os.environ.get("SLURM_NODEID", "0")), help="of the job, from 0")
+    end = arguments.index("--")
+    given, command = parser.parse_args(arguments[:end]), arguments[end + 1 :]
+    count, node = given.count, given.node
     told: list[int] = []
 
     def hear(number: int, frame: FrameType | None) -> None:
@@ -52,7 +58,7 @@ def main(arguments: list[str]) -> int:
     workers = [
         subprocess.Popen(
             command,
-            env=environment_of(place, count, node, os.environ),
+            env=environment_of(place, count, node, os.environ, gpus=given.gpus),
             preexec_fn=partial(end_with_parent, os.getpid()),
         )
         for place in range(count)

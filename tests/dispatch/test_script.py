@@ -38,7 +38,7 @@ FULL = Slurm(
     sbatch=("--constraint=h100",),
     requeues=3,
 )
-WORKERS = dataclasses.replace(ONE, resources=Resources(nodes=2, gpus_per_node=8), workers=True)
+WORKERS = dataclasses.replace(ONE, resources=Resources(nodes=2, gpus_per_node=8), gpus_per_worker=2)
 CASES = {
     "one-gpu": (ONE, Slurm()),
     "workers": (WORKERS, Slurm()),
@@ -96,6 +96,10 @@ def test_the_task_for_skypilot_is_the_golden_text(name: str) -> None:
         (
             dataclasses.replace(ONE, resources=Resources(time_limit="60")),
             "distill@small: r1.toml gives it 60, and SkyPilot knows no time limits",
+        ),
+        (
+            dataclasses.replace(ONE, imports=("gsm8k",)),
+            "distill@small reads the imports gsm8k, which no DVC remote has",
         ),
         (ONE, "r1 writes tasks for SkyPilot and launches none"),
     ],
