@@ -200,8 +200,8 @@ job_commands.register(app)
 @app.command(hidden=True)
 def stage(name: Annotated[str, typer.Argument()]) -> None:
     """Run one stage now, wherever its inputs stand. This is what dvc.yaml calls."""
-    from r1cli.dispatch.local import end_with_parent
     from r1cli.execute import run_stage
+    from stages.contract.stopping import end_with_parent
 
     end_with_parent()
     run_stage(_project(), name)

@@ -20,10 +20,10 @@ from types import FrameType
 from typing import TYPE_CHECKING
 
 from r1cli import console, params_file
-from r1cli.dispatch.local import children_of, end_with_parent, orphans_awaited
+from r1cli.dispatch.local import children_of, orphans_awaited
 from stages.contract.errors import UserError
 from stages.contract.files import replace_file
-from stages.contract.stopping import SIGNALS
+from stages.contract.stopping import SIGNALS, end_with_parent
 
 if TYPE_CHECKING:
     from dvc.repo import Repo

@@ -26,9 +26,8 @@ from types import FrameType
 from r1cli import workfolder
 from r1cli.dispatch import lease
 from r1cli.dispatch.job import State
-from r1cli.dispatch.local import end_with_parent
 from stages.contract.files import replace_file
-from stages.contract.stopping import SAME_S, SIGNALS
+from stages.contract.stopping import SAME_S, SIGNALS, end_with_parent
 
 HELD = 75  # exit code: another job works in this folder (EX_TEMPFAIL)
 LOST = 76  # exit code: another job has taken this folder over

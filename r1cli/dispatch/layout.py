@@ -1,8 +1,7 @@
 """From one command to the processes of a job: torchrun, or workers, on every node, where a stage is one process a GPU."""
 
+from r1cli.dispatch import workers
 from r1cli.dispatch.job import JobSpec
-
-_WORKERS = "r1cli.dispatch.workers"  # it imports from the local executor, which imports this
 
 
 def on_each_node(
@@ -26,7 +25,7 @@ def on_each_node(
     python, *program = spec.argv
     if spec.gpus_per_worker:
         given = (f"--gpus={spec.gpus_per_worker}", *([f"--node={node}"] if node else []))
-        return (python, "-m", _WORKERS, str(spec.processes_per_node), *given, "--", *spec.argv)
+        return (python, "-m", workers.__name__, str(spec.processes_per_node), *given, "--", *spec.argv)
     where = (
         ("--standalone",)
         if spec.resources.nodes == 1

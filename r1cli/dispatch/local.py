@@ -16,21 +16,9 @@ from r1cli.dispatch.job import Handle, JobSpec, State
 from r1cli.dispatch.layout import on_each_node
 from r1cli.dispatch.logs import tail
 from stages.contract.errors import UserError
+from stages.contract.stopping import end_with_parent
 
-_PR_SET_PDEATHSIG = 1
 _PR_SET_CHILD_SUBREAPER = 36
-
-
-def end_with_parent(parent: int | None = None) -> None:
-    """Have the kernel send SIGTERM to this process when its parent ends (Linux; elsewhere nothing happens), more
-    precisely the parent's thread that started it. With `parent`, end at once if that has happened already.
-
-    Without it a killed `dvc` leaves its stage running, and the next one would start a second trainer.
-    """
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
-    if parent is not None and os.getppid() != parent:
-        os._exit(128 + signal.SIGTERM)
 
 
 @contextlib.contextmanager

@@ -21,8 +21,7 @@ from collections.abc import Iterator, Sequence
 from functools import partial, reduce
 from types import FrameType
 
-from r1cli.dispatch.local import end_with_parent
-from stages.contract.stopping import SIGNALS
+from stages.contract.stopping import SIGNALS, end_with_parent
 
 _POLL_S = 0.2
 

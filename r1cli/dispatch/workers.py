@@ -16,9 +16,8 @@ from collections.abc import Mapping
 from functools import partial
 from types import FrameType
 
-from r1cli.dispatch.local import end_with_parent
 from stages.contract.pieces import WORKER
-from stages.contract.stopping import SIGNALS
+from stages.contract.stopping import SIGNALS, end_with_parent
 
 _POLL_S = 0.2
 _GPUS = "CUDA_VISIBLE_DEVICES"

@@ -27,8 +27,8 @@ from stages.contract.manifest import write_manifest
 from stages.contract.params import Checkpoints, Deadlines, Params, parse
 from stages.contract.phases import phases
 from stages.contract.pieces import WORKER, helps
-from stages.contract.ranks import ALONE, Ranks, end_with_starter, ranks_of
-from stages.contract.stopping import Stopping
+from stages.contract.ranks import ALONE, Ranks, ranks_of
+from stages.contract.stopping import Stopping, end_with_parent
 from stages.contract.watchdog import Watchdog
 
 FAILED = 2  # exit code of a stage that told the user what to mend
@@ -198,7 +198,7 @@ def _start(work_on: Callable[[Mapping[str, object], Paths, Reporter], None]) -> 
     own = work if ranks.leads else work / "ranks" / str(ranks.rank)
     own.mkdir(parents=True, exist_ok=True)
     if ranks.size > 1:
-        end_with_starter()
+        end_with_parent()
     # A tool's folder is named by its arguments alone, so what an earlier run left may be of other inputs.
     attempt = Attempt(own / "steps", settings.checkpoints) if "checkpoints" in job else None
     paths = Paths(

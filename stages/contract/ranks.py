@@ -1,9 +1,6 @@
 """Which of a job's processes this one is. `torchrun` says so in the environment; so does Slurm's `srun`, where MASTER_ADDR
 is set beside its own variables."""
 
-import ctypes
-import signal
-import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
 
@@ -11,7 +8,6 @@ from stages.contract.errors import UserError
 
 _NAMES = ("RANK", "WORLD_SIZE", "LOCAL_RANK")
 _SLURM = ("SLURM_PROCID", "SLURM_NTASKS", "SLURM_LOCALID")
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,10 +48,3 @@ def ranks_of(environment: Mapping[str, str]) -> Ranks:
             hint="start it with torchrun, or unset RANK and WORLD_SIZE",
         ) from error
     return Ranks(rank=rank, size=size, local=local)
-
-
-def end_with_starter() -> None:
-    """Have the kernel send SIGTERM when the process that started this one ends (Linux): torchrun gives each process a
-    session of its own, so that who kills torchrun does not reach them."""
-    if sys.platform == "linux":
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

@@ -4,7 +4,10 @@ It has a grace period for that; then the kernel ends it. A second signal ends it
 no loop is under way, since nothing would be lost.
 """
 
+import ctypes
+import os
 import signal
+import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -15,6 +18,7 @@ from stages.contract.errors import StoppedError
 SIGNALS = (signal.SIGTERM, signal.SIGHUP, signal.SIGINT)
 # One wish to stop often arrives several times: Slurm signals every process of a job, and each passes it on.
 SAME_S = 1.0
+_PR_SET_PDEATHSIG = 1
 
 
 class Stopping:
@@ -72,3 +76,16 @@ class Stopping:
         if self.number:
             signal.setitimer(signal.ITIMER_REAL, 0)
             raise StoppedError(self.number)
+
+
+def end_with_parent(parent: int | None = None) -> None:
+    """Have the kernel send SIGTERM to this process when its parent ends (Linux; elsewhere nothing happens), more
+    precisely the parent's thread that started it. With `parent`, end at once if that has happened already.
+
+    Without it a killed `dvc` leaves its stage running, and the next one would start a second trainer; and torchrun gives
+    each process a session of its own, so that who kills torchrun does not reach them.
+    """
+    if sys.platform == "linux":
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)
+    if parent is not None and os.getppid() != parent:
+        os._exit(128 + signal.SIGTERM)

@@ -233,7 +233,10 @@ def test_several_nodes_are_for_stages_of_several_processes(place: Place) -> None
     text = (place.root / "dvc.yaml").read_text()
     for meta, said in (
         ("gpus: 1", "error: prompts is one process, and r1.toml gives it 2 nodes"),
-        ("gpus: 1, distributed: true", "error: prompts is one process, and r1.toml gives it 2 nodes"),  # by DeepSpeed alone
+        (
+            "gpus: 1, distributed: true",
+            "error: prompts is one process, and r1.toml gives it 2 nodes",
+        ),  # by DeepSpeed alone
         ("gpus: 1, workers: true", "error: prompts asks for 2 nodes, and this is one machine"),
     ):
         with_meta = text.replace("params: [seed]\n", f"params: [seed]\n    meta: {{{meta}}}\n", 1)
