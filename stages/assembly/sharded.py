@@ -3,102 +3,42 @@
 import json
 import os
 import shutil
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from functools import cached_property, partial
 from pathlib import Path
+from typing import Any
 
+import torch
 from torch import Tensor
 
 from stages.assembly.models import Model, Scalar, Scores, team_of
-from stages.contract.engine import Completion, Engine, OnFinished
-from stages.contract.params import VLLM, Params
+from stages.contract.engine import Completion, Engine
+from stages.contract.params import Params
 from stages.contract.ranks import ranks_of
 from stages.contract.team import Team
 from stages.model.checkpoint import TOKENIZER_FILES, load_decoder
-from stages.model.decoder import Decoder
+from stages.model.decoder import Cache, Decoder
 from stages.model.tokenizer import TokenizerCodec, load_tokenizer
 from stages.model.trainer import connect, open_frozen, open_sharded
 from stages.model.transformer import TransformerPolicy, TransformerReward, classifier_of, load_transformer
 from stages.rollout.embedded import EmbeddedEngine
 from stages.rollout.served import vllm_engine
+from stages.rollout.vllm import Weights
 
 
 class FirstSamples:
-    """The embedded engine in the first process, with the trained weights; all processes get what it sampled."""
+    """An engine that only the first process has, from when it is first needed; all processes get what it sampled, and all
+    bring it new weights."""
 
-    copies_weights = False  # each call brings them
-
-    def __init__(self, folder: Path, policy: TransformerPolicy, codec: TokenizerCodec, team: Team, batch: int) -> None:
-        self._folder, self._policy, self._codec, self._team, self._batch = folder, policy, codec, team, batch
-
-    def renew(self) -> None: ...
-
-    @cached_property
-    def _decoder(self) -> Decoder:
-        return load_decoder(self._folder)
+    def __init__(self, policy: TransformerPolicy, build: Callable[[Weights], Engine], *, copies_weights: bool) -> None:
+        self.copies_weights = copies_weights
+        self._policy, self._build = policy, build
+        self._renewed = False
 
     @cached_property
     def _engine(self) -> Engine:
-        codec = self._codec
-        return EmbeddedEngine(
-            self._decoder, end_id=codec.end_id, pad_id=codec.pad_id, batch=self._batch, team=self._team
-        )
-
-    def generate(
-        self,
-        prompts: Sequence[Sequence[int]],
-        *,
-        draws: int,
-        max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seed: int,
-        on_finished: OnFinished | None = None,
-    ) -> list[list[Completion]]:
-        streamed = self._policy.model.whole()
-        processes = self._policy.model.processes
-        if not processes.leads:
-            for _ in streamed.tensors():
-                pass  # takes its part in putting them together
-            return processes.first([])
-        mine = dict(self._decoder.named_parameters())
-        for spec, tensor in zip(streamed.specs(), streamed.tensors(), strict=True):
-            mine[spec.name].data.copy_(tensor)
-        return processes.first(
-            self._engine.generate(
-                prompts,
-                draws=draws,
-                max_new_tokens=max_new_tokens,
-                temperature=temperature,
-                top_p=top_p,
-                seed=seed,
-                on_finished=on_finished,
-            )
-        )
-
-
-class FirstAsks:
-    """vLLM, of which only the first process knows; all processes get what it sampled, and all bring it new weights.
-
-    Where several train together it is a process of its own: vLLM in one of them would take the others for its own.
-    """
-
-    copies_weights = True
-
-    def __init__(self, folder: Path, policy: TransformerPolicy, codec: TokenizerCodec, team: Team, vllm: VLLM) -> None:
-        self._policy = policy
-        self._processes = policy.model.processes
-        self._engine: Engine | None = None
-        if self._processes.leads:
-            self._engine = vllm_engine(
-                folder,
-                settings=vllm,
-                end_id=codec.end_id,
-                weights=self._weights,
-                threads=team.size,
-                apart=self._processes.size > 1,
-            )
+        return self._build(self._weights)
 
     def _weights(self) -> Iterator[tuple[str, Tensor]]:
         streamed = self._policy.model.whole()
@@ -106,36 +46,32 @@ class FirstAsks:
         yield from zip(names, streamed.tensors(), strict=True)
 
     def renew(self) -> None:
-        if self._engine is None:
+        self._renewed = True
+        if self._policy.model.processes.leads:
+            self._engine.renew()
+        else:
             for _ in self._weights():
                 pass  # takes its part in putting them together
-        else:
-            self._engine.renew()
 
-    def generate(
-        self,
-        prompts: Sequence[Sequence[int]],
-        *,
-        draws: int,
-        max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seed: int,
-        on_finished: OnFinished | None = None,
-    ) -> list[list[Completion]]:
-        if self._engine is None:
-            return self._processes.first([])
-        return self._processes.first(
-            self._engine.generate(
-                prompts,
-                draws=draws,
-                max_new_tokens=max_new_tokens,
-                temperature=temperature,
-                top_p=top_p,
-                seed=seed,
-                on_finished=on_finished,
-            )
-        )
+    def generate(self, prompts: Sequence[Sequence[int]], **settings: Any) -> list[list[Completion]]:
+        """See the Protocol. The first call brings weights, since a server asks for them: all processes must be there."""
+        if not self._renewed:
+            self.renew()
+        processes = self._policy.model.processes
+        return processes.first(self._engine.generate(prompts, **settings) if processes.leads else [])
+
+
+class Copying(EmbeddedEngine[Cache]):
+    """The embedded engine with a decoder of its own, for weights that lie in parts."""
+
+    def __init__(self, decoder: Decoder, weights: Weights, *, codec: TokenizerCodec, batch: int, team: Team) -> None:
+        super().__init__(decoder, end_id=codec.end_id, pad_id=codec.pad_id, batch=batch, team=team)
+        self._mine, self._weights = dict(decoder.named_parameters()), weights
+
+    @torch.no_grad()
+    def renew(self) -> None:
+        for name, tensor in self._weights():
+            self._mine[name].copy_(tensor)
 
 
 def open_together(folder: Path, params: Params) -> Model:
@@ -174,13 +110,25 @@ def open_together(folder: Path, params: Params) -> Model:
         return TransformerReward(frozen, pad_id=codec.pad_id).score_all
 
     embedded = rollout.engine == "embedded"
+
+    def engine(weights: Weights) -> Engine:
+        if embedded:
+            return Copying(load_decoder(folder), weights, codec=codec, batch=rollout.batch, team=team)
+        # Where several train together vLLM is a process of its own: within one of them it would take the others for its own.
+        return vllm_engine(
+            folder,
+            settings=rollout.vllm,
+            end_id=codec.end_id,
+            weights=weights,
+            threads=team.size,
+            apart=processes.size > 1,
+        )
+
     return Model(
         folder=folder,
         policy=policy,
         codec=codec,
-        engine=FirstSamples(folder, policy, codec, team, rollout.batch)
-        if embedded
-        else FirstAsks(folder, policy, codec, team, rollout.vllm),
+        engine=FirstSamples(policy, engine, copies_weights=not embedded),
         team=team,
         positions=config["max_position_embeddings"],
         save=partial(save, policy, {}),
