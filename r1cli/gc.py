@@ -18,7 +18,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from r1cli import console, execute, mend, params_file, pipeline, runs, workfolder
+from r1cli import console, execute, mend, params_file, pipeline, ready, runs, workfolder
 from r1cli.dispatch import lease
 from r1cli.git import git
 from r1cli.project import Project
@@ -175,7 +175,7 @@ def _fingerprint(lines: str) -> str:
         assert isinstance(entry, dict)
         params = entry.get("params", {}).get("params.yaml", {})
         deps = {dep["path"]: dep["md5"] for dep in entry.get("deps", []) if "md5" in dep}
-        return execute.fingerprint_of(entry["cmd"], params_file.nested(params), deps)
+        return ready.fingerprint_of(entry["cmd"], params_file.nested(params), deps)
     except (AssertionError, ValueError, KeyError, TypeError, AttributeError) as error:
         first = lines.strip().partition(":")[0]
         raise UserError(f"a dvc.lock has an entry that can't be read ({first})", hint="git log -- dvc.lock") from error

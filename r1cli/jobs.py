@@ -6,7 +6,7 @@ import socket
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
-from r1cli import console, execute, pipeline
+from r1cli import console, execute, pipeline, ready
 from r1cli.dispatch import lease, places
 from r1cli.dispatch.logs import tail
 from r1cli.project import Project
@@ -25,7 +25,7 @@ def scripts(project: Project, names: Sequence[str], on: str) -> Iterator[tuple[s
         if not executor.outlives:
             continue
         try:
-            yield name, executor.render(execute.prepare(project, name).spec)
+            yield name, executor.render(ready.prepare(project, name).spec)
         except UserError as error:
             yield name, f"# not yet: {error.message}\n"
 

@@ -5,7 +5,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 
-from r1cli import execute
+from r1cli import follow, ready
 from r1cli.dispatch.executor import Executor
 from r1cli.lineage.snapshot import Checkpoint, Snapshot
 from r1cli.project import Project
@@ -57,16 +57,16 @@ def replay(project: Project, found: Snapshot, chosen: Checkpoint, steps: int, ex
         "replay": step,
     }
     with locked(work, "replay") as descriptor:
-        spec = execute.job_spec(
+        spec = ready.job_spec(
             f"replay {artifact.name}",
             work,
             job,
             cwd=project.root,
-            env=execute.environment(parse(manifest.params), manifest.item),
+            env=ready.environment(parse(manifest.params), manifest.item),
             inherited=(descriptor,),
         )
-        outcome = execute.compute(spec, job, executor=executor)
-        execute.check(outcome, work, artifact.name)
+        outcome = follow.compute(spec, job, executor=executor)
+        follow.check(outcome, work, artifact.name)
         again = read_head(work / "out" / name.replace(".parquet", ".json"))
     shutil.rmtree(work, ignore_errors=True)
     return Replay(

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 
-from r1cli import execute, gc, runs
+from r1cli import gc, ready, runs
 from r1cli.project import Project, find_project
 from stages.contract.errors import UserError
 from tests.cli.conftest import Place, Run, dvc
@@ -66,7 +66,7 @@ def plant(root: Path, seed: int) -> Planted:
     folder, second = put(json.dumps([{"md5": file, "relpath": "w"}]).encode(), ".dir")
     dep, third = put(f"dep of {seed}".encode())
     values = {"seed": seed, "students": {"small": {"lr": 1e-6}}}
-    work = root / ".r1" / "work" / "zero" / execute.fingerprint_of("exec r1 stage zero", values, {"mode.txt": dep})
+    work = root / ".r1" / "work" / "zero" / ready.fingerprint_of("exec r1 stage zero", values, {"mode.txt": dep})
     (work / "out").mkdir(parents=True)
     os.link(first, work / "out" / "w")
     (work / "result.json").write_text('{"ok": true}')
