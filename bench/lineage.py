@@ -98,7 +98,7 @@ def step_share() -> float:
     from stages.contract.params import parse
     from stages.contract.task import Score, Task
     from stages.model.checkpoint import new_decoder, weights_digest
-    from stages.rl.loop import Sample
+    from stages.rl.samples import Sample
 
     params = parse(read_params(Path(__file__).parents[1] / "profiles" / "tiny.yaml"))
     assert params.zero and params.base and params.base.shape

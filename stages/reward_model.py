@@ -37,7 +37,6 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     settings = params.reward_model
     model = open_model(paths.data / "sft" / "checkpoint", params)
     tasks = tasks_of(read_table(paths.data / "prompts" / "general.parquet", TASKS))
-    draws = settings.sampling.draws
     drawn = list(
         sample_tasks(
             model,
@@ -45,58 +44,13 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
             settings.sampling,
             paths,
             report,
-            draws=draws,
+            draws=settings.sampling.draws,
             seed=params.seed,
             name="sampling answers to judge",
         )
     )
-
-    checkpoint = digest(model.folder)
-    pairs = judged_pairs(
-        [d for d in drawn if d.task.kind == "helpful"],
-        settings,
-        checkpoint,
-        seed=params.seed,
-        template=model.codec.template,
-    )
-    pairs = then(pairs, forget(pairs.kept, settings.forget))
-    write_table(pairs.kept, paths.out / "pairs.parquet", PAIRS)
-    write_table(pairs.rejected, paths.out / "pairs_rejected.parquet", PAIRS.rejected())
-    # At random, since the pool lists safe questions before unsafe ones.
-    all_labels = labelled([d for d in drawn if d.task.family == "how"], settings, checkpoint, seed=params.seed)
-    remembered = forget(all_labels, settings.forget)
-    chosen_labels = then(remembered, sample(remembered.kept, count=settings.labels, seed=params.seed))
-    labels = chosen_labels.kept
-    write_table(labels, paths.out / "labels.parquet", LABELS)
-    write_table(chosen_labels.rejected, paths.out / "labels_rejected.parquet", LABELS.rejected())
-
-    helpful, safety = model.scalar(), model.scalar()
-    helpful_ledger = _ledger(paths, helpful, trains="helpful", table="pairs", rows=pairs.kept)
-    safety_ledger = _ledger(paths, safety, trains="safety", table="labels", rows=labels)
-    first = train_pairwise(
-        helpful.scoring,
-        _read(model, "helpful", pairs.kept, "chosen"),
-        _read(model, "helpful", pairs.kept, "rejected"),
-        settings.train,
-        seed=params.seed,
-        report=report,
-        progress=progress(paths, "helpful", report, helpful_ledger, processes=model.processes),
-        used=helpful_ledger.rows,
-    )
-    second = train_pointwise(
-        safety.scoring,
-        _read(model, "safety", labels, "response"),
-        labels["safe"].to_list(),
-        settings.train,
-        seed=params.seed,
-        report=report,
-        progress=progress(paths, "safety", report, safety_ledger, processes=model.processes),
-        used=safety_ledger.rows,
-    )
-    for ledger in (helpful_ledger, safety_ledger):
-        ledger.write()
-    helpful.save(paths.out / "helpful")
-    safety.save(paths.out / "safety")
+    pairs, labels = _rows(drawn, settings, model, paths, seed=params.seed)
+    first, second = _train(pairs.kept, labels, settings, model, paths, report, seed=params.seed)
     paths.write_curve("helpful", first)
     paths.write_curve("safety", second)
     paths.write_metrics(
@@ -110,6 +64,66 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
             "length_ratio": _characters(pairs.kept["chosen"]) / max(1, _characters(pairs.kept["rejected"])),
         }
     )
+
+
+def _rows(
+    drawn: list[Draw], settings: Settings, model: Model, paths: Paths, *, seed: int
+) -> tuple[Curated, pl.DataFrame]:
+    """Judged pairs of helpful answers and labelled answers to how-to questions; written, with what was dropped."""
+    checkpoint, template = digest(model.folder), model.codec.template
+    helpful = [d for d in drawn if d.task.kind == "helpful"]
+    pairs = judged_pairs(helpful, settings, checkpoint, seed=seed, template=template)
+    pairs = then(pairs, forget(pairs.kept, settings.forget))
+    write_table(pairs.kept, paths.out / "pairs.parquet", PAIRS)
+    write_table(pairs.rejected, paths.out / "pairs_rejected.parquet", PAIRS.rejected())
+    # At random, since the pool lists safe questions before unsafe ones.
+    all_labels = labelled([d for d in drawn if d.task.family == "how"], settings, checkpoint, seed=seed)
+    remembered = forget(all_labels, settings.forget)
+    labels = then(remembered, sample(remembered.kept, count=settings.labels, seed=seed))
+    write_table(labels.kept, paths.out / "labels.parquet", LABELS)
+    write_table(labels.rejected, paths.out / "labels_rejected.parquet", LABELS.rejected())
+    return pairs, labels.kept
+
+
+def _train(
+    pairs: pl.DataFrame,
+    labels: pl.DataFrame,
+    settings: Settings,
+    model: Model,
+    paths: Paths,
+    report: Reporter,
+    *,
+    seed: int,
+) -> tuple[list[dict[str, float]], list[dict[str, float]]]:
+    """Train and write both models; their curves."""
+    helpful, safety = model.scalar(), model.scalar()
+    helpful_ledger = _ledger(paths, helpful, trains="helpful", table="pairs", rows=pairs)
+    safety_ledger = _ledger(paths, safety, trains="safety", table="labels", rows=labels)
+    first = train_pairwise(
+        helpful.scoring,
+        _read(model, "helpful", pairs, "chosen"),
+        _read(model, "helpful", pairs, "rejected"),
+        settings.train,
+        seed=seed,
+        report=report,
+        progress=progress(paths, "helpful", report, helpful_ledger, processes=model.processes),
+        used=helpful_ledger.rows,
+    )
+    second = train_pointwise(
+        safety.scoring,
+        _read(model, "safety", labels, "response"),
+        labels["safe"].to_list(),
+        settings.train,
+        seed=seed,
+        report=report,
+        progress=progress(paths, "safety", report, safety_ledger, processes=model.processes),
+        used=safety_ledger.rows,
+    )
+    for ledger in (helpful_ledger, safety_ledger):
+        ledger.write()
+    helpful.save(paths.out / "helpful")
+    safety.save(paths.out / "safety")
+    return first, second
 
 
 def _ledger(paths: Paths, trained: Scalar, *, trains: str, table: str, rows: pl.DataFrame) -> Ledger:

@@ -1,6 +1,6 @@
 """The two kinds of training: GRPO and supervised fine-tuning, from a checkpoint and tables to a checkpoint and curves."""
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -25,7 +25,8 @@ from stages.model.processes import Processes
 from stages.model.sft import fine_tune
 from stages.rewards.batch import Graders, processes_for
 from stages.rewards.scorer import Grade, GradeAll, Judge, scorer
-from stages.rl.loop import Parts, Sample, limit_at, train
+from stages.rl.loop import Parts, limit_at, train
+from stages.rl.samples import Sample
 from stages.rl.skew import Gate
 from stages.tasks.traces import REFLECTIVE
 
@@ -129,20 +130,22 @@ def reinforce(
     kept.save(paths.out)
     paths.write_curve("curve", curve)
     paths.write_curve("validation", validated)
-    last = validated[-1]
+    paths.write_metrics(_headline(curve, validated[-1]))
+
+
+def _headline(curve: Sequence[Mapping[str, float]], last: Mapping[str, float]) -> dict[str, float | None]:
+    """A training's metrics: its last validation, and means over its last steps."""
     recent = curve[-10:]
-    paths.write_metrics(
-        {
-            "validation_accuracy": last["accuracy"],
-            "validation_format": last["format"],
-            "validation_language": last["language"],
-            "validation_length": last["length"],
-            "reward": sum(r["reward"] for r in recent) / len(recent),
-            "entropy": sum(r["entropy"] for r in recent) / len(recent),
-            "unknown": sum(r["unknown"] for r in recent) / len(recent),
-            "preference": last.get("preference"),
-        }
-    )
+    return {
+        "validation_accuracy": last["accuracy"],
+        "validation_format": last["format"],
+        "validation_language": last["language"],
+        "validation_length": last["length"],
+        "reward": _mean(row["reward"] for row in recent),
+        "entropy": _mean(row["entropy"] for row in recent),
+        "unknown": _mean(row["unknown"] for row in recent),
+        "preference": last.get("preference"),
+    }
 
 
 class Rollouts:

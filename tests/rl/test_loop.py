@@ -19,8 +19,9 @@ from stages.contract.events import Silent
 from stages.contract.params import RL, Objective, Reward, Stretch
 from stages.contract.task import Score, Scorer, Task
 from stages.model.policy import DecoderPolicy
-from stages.rl.loop import Parts, Sample, limit_at, train
+from stages.rl.loop import Parts, limit_at, train
 from stages.rl.objective import MODERN
+from stages.rl.samples import Sample
 from stages.rollout.embedded import EmbeddedEngine
 from stages.rollout.scripted import Script, ScriptedEngine
 from tests import tiny_model

@@ -19,7 +19,7 @@ from stages.contract.task import Score, Task, tasks_of
 from stages.curate.decide import Wanted
 from stages.curate.recipe import Recipe
 from stages.rewards.scorer import grade
-from stages.rl.loop import Sample
+from stages.rl.samples import Sample
 from stages.tasks.corpus import problem_tasks
 from tests import tiny_model
 from tests.curate.streams import through

@@ -35,8 +35,9 @@ from stages.model.policy import DecoderPolicy
 from stages.model.pretrain import pretrain
 from stages.model.reward_model import RewardModel, train_pairwise
 from stages.model.sft import fine_tune
-from stages.rl.loop import Parts, Sample, train
+from stages.rl.loop import Parts, train
 from stages.rl.objective import PAPER
+from stages.rl.samples import Sample
 from stages.rollout.embedded import EmbeddedEngine
 from tests import tiny_model
 from tests.model.test_training import SETTINGS as SFT
