@@ -19,12 +19,11 @@ from stages.contract.params import Trainer
 from stages.model.batches import by_budget, packed, pad
 from stages.model.logprobs import chunked_logprobs
 from stages.model.optimiser import Hyper, Live, Optimisation, Streamed
-from stages.model.shards import Spec, digest_of, write_weights
+from stages.model.shards import digest_of, write_weights
 from stages.model.trainer import Sharded
 
 P = TypeVar("P")
 R = TypeVar("R")
-PREFIX = "inner."
 
 
 class ChunkedHead(nn.Module):
@@ -215,6 +214,3 @@ class TransformerReward(_Trained):
             pair for rows, values in zip(batches, scored, strict=True) for pair in zip(rows, values, strict=True)
         )
         return [found[place] for place in range(len(sequences))]
-
-
-__all__ = ["ChunkedHead", "Spec", "Transformer", "TransformerPolicy", "TransformerReward", "layout", "load_transformer"]
