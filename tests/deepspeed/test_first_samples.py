@@ -7,8 +7,10 @@ import pytest
 import torch
 from torch import Tensor
 
-from stages.assembly.sharded import FirstSamples
 from stages.model.shards import Spec
+
+pytest.importorskip("deepspeed")
+from stages.assembly.sharded import FirstSamples  # noqa: E402  (it imports deepspeed)
 
 pytestmark = pytest.mark.deepspeed
 
