@@ -9,6 +9,7 @@ more prompts than it samples in one call. Both use the same started engine and t
 import argparse
 import statistics
 import time
+from collections.abc import Iterator
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -60,11 +61,11 @@ def stage_s(params: Params, data: Path, turn: int) -> tuple[int, float]:
     counted = 0
     sample = rows.sample_tasks
 
-    def counting(*given: object, **more: object) -> list[rows.Draw]:
+    def counting(*given: object, **more: object) -> Iterator[rows.Draw]:
         nonlocal counted
-        drawn = sample(*given, **more)  # type: ignore[arg-type]
-        counted = sum(len(draw.completion.tokens) for draw in drawn)
-        return drawn
+        for draw in sample(*given, **more):  # type: ignore[arg-type]
+            counted += len(draw.completion.tokens)
+            yield draw
 
     rows.sample_tasks = counting
     try:

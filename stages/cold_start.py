@@ -5,10 +5,12 @@ what it wrote is verified again; right and readable rows stay.
 Reads: data/prompts/{train,validation,test}.parquet, data/zero/checkpoint. Writes: examples.parquet (+ rejected).
 """
 
+from functools import partial
+
 import polars as pl
 
 from stages.assembly.curation import Part, curated
-from stages.assembly.rows import held_out_tasks, sampled_examples
+from stages.assembly.rows import held_out_tasks, sampled_rows
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Params
@@ -32,9 +34,9 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
         forget=settings.forget,
         seed=params.seed,
     )
-    sampled = sampled_examples(params, settings, paths, report, checkpoint="zero/checkpoint", refine=refine)
+    sampled = partial(sampled_rows, params, settings, paths, report, checkpoint="zero/checkpoint", refine=refine)
     funnel = curated(
-        [Part(name="sampled", frames=sampled, recipe=readable)],
+        [Part(name="sampled", files=sampled, recipe=readable)],
         settings,
         held_out_tasks(paths),
         paths,

@@ -7,11 +7,12 @@ Writes: examples.parquet (+ rejected).
 """
 
 import random
+from functools import partial
 
 import polars as pl
 
 from stages.assembly.curation import Part, curated
-from stages.assembly.rows import held_out_tasks, sampled_examples
+from stages.assembly.rows import held_out_tasks, sampled_rows
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Params
@@ -50,10 +51,10 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
         [
             Part(
                 name="sampled",
-                frames=sampled_examples(params, settings, paths, report, checkpoint="grpo/checkpoint"),
+                files=partial(sampled_rows, params, settings, paths, report, checkpoint="grpo/checkpoint"),
                 recipe=readable,
             ),
-            Part(name="general", frames=[written], recipe=as_written),
+            Part(name="general", files=lambda store: [store.write("general.parquet", written)], recipe=as_written),
         ],
         settings,
         held_out_tasks(paths),

@@ -2,7 +2,7 @@
 
 import fcntl
 import tempfile
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from hashlib import sha256
@@ -21,7 +21,6 @@ from stages.contract.transcript import Template, split
 from stages.curate.decide import Wanted
 from stages.curate.outcome import funnel as table
 from stages.curate.recipe import GRADED, Recipe
-from stages.curate.shards import ROWS as SHARD
 from stages.curate.shards import Source, Store, plan
 from stages.curate.stream import Funnel, curate
 from stages.rewards.language import consistency
@@ -34,10 +33,10 @@ ROWS = {**EXAMPLES.columns, **GRADED}
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """Rows of one source (EXAMPLES and GRADED), some at a time, and what they must be."""
+    """A source: what writes its rows (EXAMPLES and GRADED) to files of a store, and what they must be."""
 
     name: str
-    frames: Iterable[pl.DataFrame]
+    files: Callable[[Store], list[Path]]
     recipe: Recipe
 
 
@@ -55,12 +54,12 @@ def curated(
     funnel. `held_out` are tasks; those of the embedded world are guarded by their states (GRADED's `held_out`)."""
     reasoning = next(part.recipe for part in parts if part.recipe.verified)
     with _store(paths) as store:
-        sources = [Source(name=p.name, files=_written(store, p.name, p.frames), recipe=p.recipe) for p in parts]
+        sources = [Source(name=part.name, files=part.files(store), recipe=part.recipe) for part in parts]
         for name in settings.imports:
             files = _imported(store, name, paths, template)
             sources.append(Source(name=name, files=files, recipe=_imports(reasoning, settings)))
         benchmarks = held_out.filter(pl.col("source") != SOURCE["source"])
-        found = plan(sources, benchmarks, ngram=settings.ngram, code=_code(paths))
+        found = plan(sources, benchmarks, ngram=settings.ngram, code=paths.code())
         report.phase("curation", total=len(found.shards))
         wanted = Wanted(
             near=settings.near_duplicates,
@@ -95,22 +94,6 @@ def _store(paths: Paths) -> Iterator[Store]:
         store.clean()
 
 
-def _written(store: Store, name: str, frames: Iterable[pl.DataFrame]) -> list[Path]:
-    """Rows as files of one shard each, however many rows the frames have."""
-    return [store.write(f"{name}-{number:05}.parquet", frame) for number, frame in enumerate(_shards(frames))]
-
-
-def _shards(frames: Iterable[pl.DataFrame]) -> Iterator[pl.DataFrame]:
-    left = pl.DataFrame(schema=ROWS)
-    for frame in frames:
-        left = pl.concat([left, frame.select(list(ROWS))])
-        while left.height >= SHARD:
-            yield left[:SHARD]
-            left = left[SHARD:]
-    if left.height:
-        yield left
-
-
 def _imported(store: Store, name: str, paths: Paths, template: Template) -> list[Path]:
     """The graded rows of an import's files. A file that was graded before is not graded again."""
     files = sorted((paths.data / "imports" / name).glob("traces-*.parquet"))
@@ -122,7 +105,7 @@ def _imported(store: Store, name: str, paths: Paths, template: Template) -> list
     found = []
     for path in files:
         graded = (
-            f"graded-{content_id('graded', [sha256(path.read_bytes()).hexdigest(), template, _code(paths)])}.parquet"
+            f"graded-{content_id('graded', [sha256(path.read_bytes()).hexdigest(), template, paths.code()])}.parquet"
         )
         there = store.rows(graded)
         found.append(there if there.exists() else store.write(there.name, _graded(read_table(path, TRACES), template)))
@@ -156,9 +139,3 @@ def _graded(traces: pl.DataFrame, template: Template) -> pl.DataFrame:
 def _imports(reasoning: Recipe, settings: Curation) -> Recipe:
     """What imported rows must be: what the sampled ones must, and an answer must have some words."""
     return replace(reasoning, licenses=tuple(settings.licenses), min_words=max(MIN_WORDS, settings.min_words))
-
-
-def _code(paths: Paths) -> str:
-    """The code that results in the store are of."""
-    lock = paths.data.parent / "stages" / "code.lock" / paths.out.parent.parent.name
-    return lock.read_text() if lock.is_file() else ""

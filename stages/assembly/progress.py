@@ -199,7 +199,8 @@ class Samples:
         if self._attempt is None:
             return {}
         parent = self._attempt.part(self._name)
-        commits = {number: found for number in numbers(parent) if (found := self._whole(parent, number))}
+        there = (number for number in numbers(parent) if number in pieces)
+        commits = {number: found for number in there if (found := self._whole(parent, number))}
         if not commits:
             return {}
         kept = {number: cast(dict[str, list[str]], found.read(PLAIN))["prompts"] for number, found in commits.items()}

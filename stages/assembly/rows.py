@@ -1,9 +1,11 @@
 """Sampled answers as rows: drawn from a model, graded, curated."""
 
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Container, Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
+from hashlib import sha256
 from itertools import islice
+from pathlib import Path
 
 import polars as pl
 
@@ -12,13 +14,14 @@ from stages.assembly.progress import Samples
 from stages.contract.engine import Completion
 from stages.contract.events import Reporter
 from stages.contract.job import Paths
-from stages.contract.params import ColdStart, Params, Rejection, Sampling
+from stages.contract.params import Checkpoints, ColdStart, Deadlines, Params, Rejection, Sampling
 from stages.contract.phases import phases
 from stages.contract.schemas import EXAMPLES, TASKS, content_id
 from stages.contract.tables import read_table
 from stages.contract.task import Task, tasks_of
 from stages.contract.transcript import Template
 from stages.curate.recipe import GRADED
+from stages.curate.shards import Store
 from stages.rewards.batch import Graders, Pending, processes_for
 from stages.rewards.scorer import Grade, grade
 from stages.tasks.problems import states_in
@@ -76,22 +79,25 @@ def sample_tasks(
     draws: int,
     seed: int,
     name: str,
+    without: Container[int] = (),
 ) -> Iterator[Draw]:
     """`draws` answers for each task, in the tasks' order, graded. What needs processes to be graded is graded there
     while the next answers are sampled. Answers are kept chunk by chunk, so that a stopped stage goes on; of all of them
     only some chunks are in memory at a time.
 
-    `name` is shown, and tells what is kept from the stage's other samples.
+    `name` is shown, and tells what is kept from the stage's other samples. Chunks `without` (the places of their first
+    tasks) are left out; what answers the others get doesn't depend on it.
     """
     report.phase(name, total=len(tasks))
     samples = Samples(paths, name, report)
-    ids = {begin: [task.id for task in tasks[begin : begin + CHUNK]] for begin in range(0, len(tasks), CHUNK)}
+    chunks = {begin: tasks[begin : begin + CHUNK] for begin in range(0, len(tasks), CHUNK) if begin not in without}
+    ids = {begin: [task.id for task in chunk] for begin, chunk in chunks.items()}
     processes = model.processes
 
     def sample(begin: int) -> list[list[Completion]]:
         with phases("generate"):
             return model.engine.generate(
-                [model.codec.prompt(t.prompt) for t in tasks[begin : begin + CHUNK]],
+                [model.codec.prompt(t.prompt) for t in chunks[begin]],
                 draws=draws,
                 max_new_tokens=sampling.max_new_tokens,
                 temperature=sampling.temperature,
@@ -121,7 +127,7 @@ def sample_tasks(
                 samples.put(begin, ids[begin], groups)
         new = [
             (task, number, completion, model.codec.text(completion.tokens))
-            for task, group in zip(tasks[begin : begin + CHUNK], groups, strict=True)
+            for task, group in zip(chunks[begin], groups, strict=True)
             for number, completion in enumerate(group)
         ]
         pending = None
@@ -175,27 +181,52 @@ def example_rows(
     return pl.DataFrame(rows, schema={**EXAMPLES.columns, **GRADED})
 
 
-def sampled_examples(
+def sampled_rows(
     params: Params,
     settings: ColdStart | Rejection,
     paths: Paths,
     report: Reporter,
+    store: Store,
     *,
     checkpoint: str,
     refine: Callable[[str, str], str] | None = None,
-) -> Iterator[pl.DataFrame]:
+) -> list[Path]:
     """Answers of a checkpoint to the first training problems, refined where a refiner (response, language) is given,
-    and graded: rows for curation, some at a time."""
+    and graded: files of rows for curation. What an earlier run wrote of the same problems, checkpoint and settings is
+    taken as it is: other filters, caps, mixes, imports or more problems don't sample it again.
+    """
     model = open_model(paths.data / checkpoint, params)
     train = read_table(paths.data / "prompts" / "train.parquet", TASKS)
     sampling = settings.sampling
     tasks = fitting(model, tasks_of(train), max_new_tokens=sampling.max_new_tokens, report=report)[: settings.prompts]
-    made_by, held_out = digest(model.folder), held_out_guard(held_out_tasks(paths))
+    made_by, held_out = digest(model.folder), held_out_tasks(paths)
+    of = [paths.code(), made_by, *_described(params, settings), *_small_files(model.folder), *held_out["r1_id"]]
+    files = {}
+    for begin in range(0, len(tasks), CHUNK):
+        problems = [asdict(task) for task in tasks[begin : begin + CHUNK]]
+        files[begin] = store.rows(f"sampled-{content_id('sampled', [*of, begin, problems])}.parquet")
+    there = model.processes.first({begin for begin, path in files.items() if path.exists()})
+    if there:
+        report.note(
+            f"{sum(len(tasks[begin : begin + CHUNK]) for begin in there)} of {len(tasks)} prompts were answered"
+        )
     drawn = sample_tasks(
-        model, tasks, sampling, paths, report, draws=sampling.draws, seed=params.seed, name=f"sampling {checkpoint}"
+        model,
+        tasks,
+        sampling,
+        paths,
+        report,
+        draws=sampling.draws,
+        seed=params.seed,
+        name=f"sampling {checkpoint}",
+        without=there,
     )
-    while some := list(islice(drawn, CHUNK * sampling.draws)):
-        yield example_rows(
+    guard = held_out_guard(held_out)
+    for begin, path in files.items():
+        if begin in there:
+            continue
+        some = list(islice(drawn, len(tasks[begin : begin + CHUNK]) * sampling.draws))
+        rows = example_rows(
             some,
             [refine(draw.text, draw.task.language) if refine else draw.text for draw in some],
             sampling,
@@ -203,8 +234,21 @@ def sampled_examples(
             seed=params.seed,
             op="refine" if refine else "generate",
             template=model.codec.template,
-            held_out=held_out,
+            held_out=guard,
         )
+        store.write(path.name, rows)
+    return list(files.values())
+
+
+def _described(params: Params, settings: ColdStart | Rejection) -> list[object]:
+    """All params that answers depend on: not what is kept of them, nor when a stage commits."""
+    rest = replace(params, cold_start=None, rejection=None, checkpoints=Checkpoints(), deadlines=Deadlines())
+    return [asdict(rest), asdict(settings.sampling)]
+
+
+def _small_files(checkpoint: Path) -> list[str]:
+    """What lies beside the weights: shape, tokeniser, template."""
+    return [sha256(path.read_bytes()).hexdigest() for path in sorted(checkpoint.glob("*.json"))]
 
 
 def held_out_tasks(paths: Paths) -> pl.DataFrame:

@@ -54,6 +54,11 @@ class Paths:
     ranks: Ranks = ALONE
     store: Path | None = None
 
+    def code(self) -> str:
+        """The stage's code, as its lock has it, which results in the store are of."""
+        lock = self.data.parent / "stages" / "code.lock" / self.store.name if self.store else None
+        return lock.read_text() if lock and lock.is_file() else ""
+
     def write_metrics(self, metrics: Mapping[str, float | int | str | None]) -> None:
         """Write the stage's headline metrics, rounded to six digits; NaN and None are left out."""
         kept = {k: _rounded(v) for k, v in metrics.items() if v is not None and v == v}

@@ -35,7 +35,7 @@ def test_the_libraries_are_those_that_stages_import() -> None:
 
 
 def test_the_grading_stages_are_those_that_call_a_grader() -> None:
-    calls = {"reinforce", "sampled_examples", "sample_tasks", "grade"}
+    calls = {"reinforce", "sampled_rows", "sample_tasks", "grade"}
     found = set()
     for path in (ROOT / "stages").glob("*.py"):
         names = {node.id for node in ast.walk(ast.parse(path.read_text())) if isinstance(node, ast.Name)}

@@ -14,11 +14,10 @@ from stages.contract.job import Paths
 from stages.contract.params import Curation, Rejection
 from stages.contract.schemas import EXAMPLES, TASKS, TRACES
 from stages.contract.tables import read_table, write_table
-from stages.curate.recipe import GRADED, Recipe
+from stages.curate.recipe import Recipe
 from stages.curate.stream import Funnel
 from tests.stages import small
 
-NONE = pl.DataFrame(schema={**EXAMPLES.columns, **GRADED})
 RECIPE = Recipe(verified=True, template="chat", min_language=0.9, no_code_block=True, max_repetition=0.5)
 
 
@@ -55,7 +54,7 @@ def run(
         data=folder / "data", out=work / "out", metrics=work / "m.json", plots=work / "plots", store=folder / "store" / "s"
     )  # fmt: skip
     funnel = curated(
-        [Part(name="sampled", frames=[NONE], recipe=RECIPE)],
+        [Part(name="sampled", files=lambda store: [], recipe=RECIPE)],
         Curation(keep_per_prompt=2, max_repetition=0.5, **{"imports": ["some"], **settings}),  # type: ignore[arg-type]
         pl.DataFrame([held_out()], schema=TASKS.schema),
         paths,

@@ -51,9 +51,13 @@ def _params() -> Params:
     )
 
 
+def _folder(data: Path, name: str) -> Path:
+    return data.parent / "work" / name / "run"  # as deep as r1's, so that each has a store of its own
+
+
 def _work(data: Path, name: str) -> Path:
-    work = data.parent / name
-    work.mkdir()
+    work = _folder(data, name)
+    work.mkdir(parents=True)
     params = {
         key: value for key, value in asdict(_params()).items() if key in ("seed", "threads", "rollout", "rejection")
     }
@@ -109,7 +113,7 @@ def test_a_leader_that_dies_is_followed_by_one_that_goes_on(data: Path) -> None:
     assert process.returncode == 0, said
     notes = [json.loads(line).get("text", "") for line in (work / "events.jsonl").read_text().splitlines()]
     assert any("resumed with" in note and "skipped 0, duplicated 0" in note for note in notes)
-    assert _tables(work) == _tables(data.parent / "alone")
+    assert _tables(work) == _tables(_folder(data, "alone"))
 
 
 def _kill_helpers(work: Path, process: "subprocess.Popen[str]", count: int) -> list[int]:
