@@ -1,26 +1,30 @@
 """Curation at scale: speed, peak memory, growth; beside datatrove and Hugging Face datasets.
 
-    python bench/curation.py [--rows 800000] [--peer-rows 40000] [--folder FOLDER]
+    python bench/curation.py [--rows 800000] [--peer-rows 100000] [--turns 3] [--folder FOLDER]
 
 Synthetic traces (bench/traces.py) go through all filters, exact and near-duplicate removal, decontamination against
 1,000 problems and the caps, on two cores, once with ROWS and once with twice as many. The peers do the same filters and
 MinHash with 128 slots on fewer rows, in turns with r1, which does so once without decontamination and caps, as they
-have none here, and once with all. They live in an environment of their own (make bench makes it); without it they are
+have none here, and once with all; medians are shown. They live in an environment of their own (make bench makes it); without it they are
 left out. Limits are those of issue 6. FOLDER needs about 8 KB a row.
 """
 
 import argparse
 import os
 import shutil
+import statistics
 import subprocess
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
+
+from traces import write
 
 ROOT = Path(__file__).parents[1]
 PEERS = ROOT / ".venv-peers" / "bin" / "python"
+OURS = "r1, the peers' part"
 SCRIPTS = {"datatrove": "with_datatrove.py", "Hugging Face datasets": "with_datasets.py"}
 CORES = 2
 
@@ -37,29 +41,41 @@ class Figures:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--rows", type=int, default=800_000)
-    parser.add_argument("--peer-rows", type=int, default=40_000)
+    parser.add_argument("--peer-rows", type=int, default=100_000)
+    parser.add_argument("--turns", type=int, default=3)
     parser.add_argument("--folder", type=Path)
     arguments = parser.parse_args()
     with tempfile.TemporaryDirectory(dir=arguments.folder) as name:
         folder = Path(name)
         if arguments.peer_rows:
-            beside_peers(folder, arguments.peer_rows)
+            beside_peers(folder, arguments.peer_rows, arguments.turns)
         if arguments.rows:
             at_scale(folder, arguments.rows)
 
 
-def beside_peers(folder: Path, rows: int) -> None:
+def beside_peers(folder: Path, rows: int, turns: int) -> None:
     size = made(folder / "traces", rows)
-    print(f"{rows:,} traces of {size / rows / 1e3:.2f} KB on average, {CORES} cores")
-    results = {
-        "r1, the peers' part": ours(folder, "part"),
-        "r1, all": ours(folder, "all"),
-    }
-    for peer, script in SCRIPTS.items() if PEERS.exists() else ():
-        command = [str(PEERS), str(ROOT / "bench" / "peers" / script), str(folder / "traces"), str(folder / "out")]
-        results[peer] = measured(command, folder / "out")
-    report(results, size)
+    print(f"{rows:,} traces of {size / rows / 1e3:.2f} KB on average, {CORES} cores, median of {turns}")
+    results: dict[str, list[Figures]] = {}
+    for _ in range(turns):
+        results.setdefault(OURS, []).append(ours(folder, "part"))
+        results.setdefault("r1, all", []).append(ours(folder, "all"))
+        for peer, script in SCRIPTS.items() if PEERS.exists() else ():
+            command = [str(PEERS), str(ROOT / "bench" / "peers" / script), str(folder / "traces"), str(folder / "out")]
+            results.setdefault(peer, []).append(measured(command, folder / "out"))
+    middle = {name: median(found) for name, found in results.items()}
+    report(middle, size)
+    if peers := [middle[peer] for peer in SCRIPTS if peer in middle]:
+        wall, cpu = min(p.wall_s for p in peers), min(p.cpu_s for p in peers)
+        print(
+            f"r1 is {wall / middle[OURS].wall_s:.1f} times as fast as the faster peer, and takes "
+            f"1/{cpu / middle[OURS].cpu_s:.1f} of its processor time (wanted: 3)"
+        )
     shutil.rmtree(folder / "traces")
+
+
+def median(found: list[Figures]) -> Figures:
+    return Figures(**{name: statistics.median(asdict(one)[name] for one in found) for name in asdict(found[0])})
 
 
 def at_scale(folder: Path, rows: int) -> None:
@@ -75,9 +91,8 @@ def at_scale(folder: Path, rows: int) -> None:
     print(
         f"twice the rows: {twice.wall_s / once.wall_s:.2f} times the time, {twice.peak_gb / once.peak_gb:.2f} of the memory"
     )
-    print(
-        f"limits: 4 GB ({'kept' if once.peak_gb <= 4 else 'not kept'}), 1.2 ({'kept' if twice.peak_gb / once.peak_gb <= 1.2 else 'not kept'})"
-    )
+    kept = {"4 GB": once.peak_gb <= 4, "1.2 times the memory": twice.peak_gb / once.peak_gb <= 1.2}
+    print("limits: " + ", ".join(f"{limit} ({'kept' if holds else 'not kept'})" for limit, holds in kept.items()))
 
 
 def report(results: dict[str, Figures], size: int) -> None:
@@ -90,8 +105,6 @@ def report(results: dict[str, Figures], size: int) -> None:
 
 def made(folder: Path, rows: int) -> int:
     """Traces in a folder; their bytes. Those that are there already are the first ones of more."""
-    from bench.traces import write
-
     return write(folder, rows)
 
 
@@ -157,5 +170,4 @@ def tree(pid: int) -> dict[int, tuple[int, int]]:
 
 
 if __name__ == "__main__":
-    sys.path.insert(0, str(ROOT))
     main()

@@ -3,7 +3,7 @@
     python bench/grpo_recipe.py [--model data/base/checkpoint] [--turns N]     (bench/grpo.py: answers of one length)
 
 Prints completion tokens per CPU-second, as medians over turns, and where r1's own seconds go. Without --model the model
-is a new one, whose answers seldom end by themselves. TRL is measured in three ways; its best figure counts. Both make a
+is a new one, whose answers seldom end by themselves. TRL is measured in three ways and r1 in two; each's best counts. Both make a
 step of 16 prompts x 16 answers with one update: no reference model, token-mean loss, the same learning rate and rewards.
 """
 
@@ -37,6 +37,7 @@ from stages.tasks.corpus import problem_tasks
 
 TURNS = 5
 STEPS = 4  # a turn; the first warms up
+OURS = ("r1, 2 threads", "r1, 1 thread")
 HERE = Path(__file__).resolve().parent.parent
 
 
@@ -97,7 +98,8 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         model = given.model or _new_model(Path(name), params, tasks)
         ways: dict[str, Callable[[], Turn]] = {
-            "r1": lambda: _r1(model, params, settings, tasks),
+            "r1, 2 threads": lambda: _r1(model, params, settings, tasks),
+            "r1, 1 thread": lambda: _r1(model, replace(params, threads=1), settings, tasks),
             "TRL, 1 thread": lambda: _trl(model, params, settings, tasks, threads=1, parts=1),
             "TRL, 1 thread, in 8 parts": lambda: _trl(model, params, settings, tasks, threads=1, parts=8),
             "TRL, 2 threads, in 8 parts": lambda: _trl(model, params, settings, tasks, threads=2, parts=8),
@@ -117,18 +119,18 @@ def main() -> None:
 def _report(turns: dict[str, list[Turn]]) -> None:
     rates = {way: statistics.median(turn.rate for turn in found) for way, found in turns.items()}
     walls = {way: statistics.median(turn.tokens / turn.wall_s for turn in found) for way, found in turns.items()}
-    peer = max(rate for way, rate in rates.items() if way != "r1")
-    fastest = max(rate for way, rate in walls.items() if way != "r1")
-    whole = sum(turn.wall_s for turn in turns["r1"])
+    whole = sum(turn.wall_s for turn in turns[OURS[0]])
     named = ("generate", "reward", "train")
-    shares = {name: sum(turn.phases.get(name, 0.0) for turn in turns["r1"]) / whole for name in named}
+    shares = {name: sum(turn.phases.get(name, 0.0) for turn in turns[OURS[0]]) / whole for name in named}
     shares["everything else"] = 1.0 - sum(shares.values())
     for way, rate in rates.items():
         print(
             f"{way}: {rate:,.0f} completion tokens a CPU-second, {walls[way]:,.0f} a second (median of {len(turns[way])})"
         )
-    print(f"r1 beside TRL: {rates['r1'] / peer:.2f} times a CPU-second, {walls['r1'] / fastest:.2f} times a second")
-    print("r1's step: " + ", ".join(f"{name} {share:.1%}" for name, share in shares.items()))
+    for per, found in (("CPU-second", rates), ("second", walls)):
+        ours, peer = (max(rate for way, rate in found.items() if (way in OURS) == mine) for mine in (True, False))
+        print(f"r1's best beside TRL's best: {ours / peer:.2f} times a {per}")
+    print(f"{OURS[0]}, a step: " + ", ".join(f"{name} {share:.1%}" for name, share in shares.items()))
 
 
 def _r1(folder: Path, params: Params, settings: RL, tasks: list[Task]) -> Turn:

@@ -4,14 +4,15 @@ from collections import deque
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from hashlib import sha256
-from itertools import islice
+from itertools import islice, pairwise
 from pathlib import Path
+from typing import Any
 
 import polars as pl
 
 from stages.assembly.models import Model, digest, open_model
 from stages.assembly.progress import Samples
-from stages.contract.engine import Completion
+from stages.contract.engine import Completion, LooksAhead
 from stages.contract.events import Reporter
 from stages.contract.job import Paths
 from stages.contract.params import Checkpoints, ColdStart, Deadlines, Params, Rejection, Sampling
@@ -94,16 +95,22 @@ def sample_tasks(
     ids = {begin: [task.id for task in chunk] for begin, chunk in chunks.items()}
     processes = model.processes
 
-    def sample(begin: int) -> list[list[Completion]]:
+    def asked(begin: int) -> dict[str, Any]:
+        return {
+            "prompts": [model.codec.prompt(t.prompt) for t in chunks[begin]],
+            "draws": draws,
+            "max_new_tokens": sampling.max_new_tokens,
+            "temperature": sampling.temperature,
+            "top_p": sampling.top_p,
+            "seed": seed * 1_000_003 + begin,
+        }
+
+    def sample(begin: int, then: int | None = None) -> list[list[Completion]]:
         with phases("generate"):
-            return model.engine.generate(
-                [model.codec.prompt(t.prompt) for t in chunks[begin]],
-                draws=draws,
-                max_new_tokens=sampling.max_new_tokens,
-                temperature=sampling.temperature,
-                top_p=sampling.top_p,
-                seed=seed * 1_000_003 + begin,
-            )
+            if isinstance(model.engine, LooksAhead) and then is not None:
+                model.engine.ahead(**asked(begin))
+                model.engine.ahead(**asked(then))
+            return model.engine.generate(**asked(begin))
 
     def graded(new: Sequence[Ungraded], pending: Pending | None) -> list[Draw]:
         with phases("reward"):
@@ -117,13 +124,15 @@ def sample_tasks(
     kept = processes.first(samples.found(ids, draws=draws) if processes.leads else {})
     waiting: deque[tuple[list[Ungraded], Pending | None]] = deque()
     graders = Graders(processes_for(tasks) if processes.leads else 0, template=model.codec.template)
+    missing = [begin for begin in ids if begin not in kept]
+    then = dict(pairwise(missing))
     tokens = 0
     for begin in ids:
         if begin in kept:
             groups = kept.pop(begin)()
         else:
             with samples.under_way():
-                groups = sample(begin)
+                groups = sample(begin, then.get(begin))
                 samples.put(begin, ids[begin], groups)
         new = [
             (task, number, completion, model.codec.text(completion.tokens))

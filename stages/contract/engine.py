@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -47,6 +47,24 @@ class Engine(Protocol):
     def renew(self) -> None:
         """The policy's weights may have changed: from now on sample from what they are. To be called before `generate`
         by whoever trains; an engine without a copy has nothing to do."""
+
+
+@runtime_checkable
+class LooksAhead(Protocol):
+    """An engine that can begin with what it will be asked for next, so that it is never idle while a call's last, longest
+    answers are sampled."""
+
+    def ahead(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        draws: int,
+        max_new_tokens: int,
+        temperature: float,
+        top_p: float,
+        seed: int,
+    ) -> None:
+        """`generate` will be called with these arguments, and no weights change before. Returns at once."""
 
 
 class Codec(Protocol):

@@ -13,8 +13,9 @@ import json
 import os
 import time
 import urllib.request
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Hashable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from functools import partial
 from itertools import cycle
 from pathlib import Path
 from typing import TypedDict, cast
@@ -25,6 +26,7 @@ import torch
 from stages.contract.engine import Completion, Engine, OnFinished
 from stages.contract.errors import UserError
 from stages.contract.params import VLLM
+from stages.rollout.calls import call_key
 from stages.rollout.seeds import request_seed
 from stages.rollout.serving import MODEL, Server
 from stages.rollout.vllm import VLLMEngine, Weights, check_reach, weights_file
@@ -114,6 +116,8 @@ class ServedEngine:
         self._server: Server | None = None
         self._current = False  # whether the servers have weights of this policy
         self._trains = False
+        self._pool: ThreadPoolExecutor | None = None
+        self._begun: dict[Hashable, list[Future[Completion]]] = {}  # calls ahead, by their arguments
 
     def generate(
         self,
@@ -131,33 +135,60 @@ class ServedEngine:
         Raises:
             UserError: a server can't be reached or refuses, or a sequence is longer than it was started for.
         """
-        if not self._current:
-            self._hand_over()
-        self._check_reach(max(map(len, prompts), default=0) + max_new_tokens)
-
-        def sample(job: tuple[int, int, str]) -> Completion:
-            place, draw, url = job
-            completion = self._complete(
-                url,
-                list(prompts[place]),
-                {
-                    "max_tokens": max_new_tokens,
-                    "temperature": temperature,
-                    "top_p": top_p,
-                    "seed": request_seed(seed, place, draw),
-                },
-            )
-            if on_finished:
-                on_finished(place, draw, completion)
-            return completion
-
-        urls = cycle(self._urls)
-        jobs = [(place, draw, next(urls)) for place in range(len(prompts)) for draw in range(draws)]
-        with ThreadPoolExecutor(AT_ONCE * len(self._urls) * self.copies) as pool:
-            found = list(pool.map(sample, jobs))
+        asked = prompts, draws, max_new_tokens, temperature, top_p, seed
+        begun = self._begun.pop(call_key(*asked), None) or self._submitted(*asked)
+        if on_finished:
+            for number, future in enumerate(begun):
+                future.add_done_callback(partial(_tell, on_finished, *divmod(number, draws)))
+        try:
+            found = [future.result() for future in begun]
+        except BaseException:
+            for future in begun:
+                future.cancel()  # nothing is asked for an answer that nobody waits for
+            raise
         if self._trains and self._sleeps:
             self._tell("/sleep?level=1")
         return [found[place * draws : (place + 1) * draws] for place in range(len(prompts))]
+
+    def ahead(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        draws: int,
+        max_new_tokens: int,
+        temperature: float,
+        top_p: float,
+        seed: int,
+    ) -> None:
+        """See the Protocol. Servers that sleep while a trainer works begin with nothing."""
+        asked = prompts, draws, max_new_tokens, temperature, top_p, seed
+        if not self._trains and call_key(*asked) not in self._begun:
+            self._begun[call_key(*asked)] = self._submitted(*asked)
+
+    def _submitted(
+        self,
+        prompts: Sequence[Sequence[int]],
+        draws: int,
+        max_new_tokens: int,
+        temperature: float,
+        top_p: float,
+        seed: int,
+    ) -> "list[Future[Completion]]":
+        """Each answer of a call, in order, as it will come. Requests go out first come, first served."""
+        if not self._current:
+            self._hand_over()
+        self._check_reach(max(map(len, prompts), default=0) + max_new_tokens)
+        if self._pool is None:
+            self._pool = ThreadPoolExecutor(AT_ONCE * len(self._urls) * self.copies)
+        options = {"max_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p}
+        urls = cycle(self._urls)
+        return [
+            self._pool.submit(
+                self._complete, next(urls), list(prompt), {**options, "seed": request_seed(seed, place, draw)}
+            )
+            for place, prompt in enumerate(prompts)
+            for draw in range(draws)
+        ]
 
     def renew(self) -> None:
         """Bring the policy's weights as they are now to every server; what was cached of the old ones is forgotten."""
@@ -213,6 +244,11 @@ class ServedEngine:
             logps=choice["logprobs"]["token_logprobs"],
             finished=choice["finish_reason"] == "stop",
         )
+
+
+def _tell(told: OnFinished, place: int, draw: int, future: "Future[Completion]") -> None:
+    if not future.cancelled() and future.exception() is None:
+        told(place, draw, future.result())
 
 
 def _ask(url: str, path: str, body: Mapping[str, object] | None) -> object:

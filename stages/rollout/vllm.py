@@ -13,7 +13,7 @@ All that depends on vLLM's version (0.24 to 0.32) is at the end of this file. No
 
 import os
 import random
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -26,6 +26,7 @@ from torch import Tensor
 from stages.contract.engine import Completion, OnFinished
 from stages.contract.errors import UserError
 from stages.contract.params import VLLM
+from stages.rollout.calls import Call, call_key
 from stages.rollout.seeds import request_seed
 
 if TYPE_CHECKING:
@@ -58,6 +59,9 @@ class VLLMEngine:
         self._weights = weights
         self.llm: LLM | None = None  # until the first call that needs it
         self._trains = False  # then memory is shared with a trainer
+        self._made = 0  # calls so far
+        self._calls: dict[int, Call] = {}  # that vLLM works on, by number
+        self._waiting: dict[Hashable, Call] = {}  # those of them that nobody waits for yet, by their arguments
 
     def generate(
         self,
@@ -75,30 +79,61 @@ class VLLMEngine:
         Raises:
             UserError: vLLM is not installed, or a prompt with its answer is longer than it was started for.
         """
-        found: dict[tuple[int, int], Completion] = {}
+        asked = prompts, draws, max_new_tokens, temperature, top_p, seed
         with _undisturbed(self.threads):
-            llm = self._started()
-            _wake(llm)
-            check_reach(llm.llm_engine.model_config.max_model_len, max(map(len, prompts), default=0) + max_new_tokens)
-            for place, prompt in enumerate(prompts):
-                for draw in range(draws):
-                    wanted = _sampling(
-                        max_tokens=max_new_tokens,
-                        temperature=temperature,
-                        top_p=top_p,
-                        seed=request_seed(seed, place, draw),
-                        end_id=self.end_id,
-                        stop=self.settings.stop,
-                    )
-                    _submit(llm, f"{place}:{draw}", prompt, wanted)
-            for name, completion in _finished(llm):
-                place, draw = map(int, name.split(":"))
-                found[place, draw] = completion
-                if on_finished:
-                    on_finished(place, draw, completion)
+            call = self._waiting.pop(call_key(*asked), None) or self._submitted(*asked)
+            call.tell(on_finished)
+            for name, completion in _finished(self._started(), lambda: len(call.found) < len(prompts) * draws):
+                number, place, draw = map(int, name.split(":"))
+                self._calls[number].put(place, draw, completion)
+            del self._calls[call.number]
             if self._trains:
-                _sleep(llm)
-        return [[found[place, draw] for draw in range(draws)] for place in range(len(prompts))]
+                _sleep(self._started())
+        return [[call.found[place, draw] for draw in range(draws)] for place in range(len(prompts))]
+
+    def ahead(
+        self,
+        prompts: Sequence[Sequence[int]],
+        *,
+        draws: int,
+        max_new_tokens: int,
+        temperature: float,
+        top_p: float,
+        seed: int,
+    ) -> None:
+        """See the Protocol. Who shares the GPU with a trainer sleeps between calls, and begins with nothing."""
+        asked = prompts, draws, max_new_tokens, temperature, top_p, seed
+        if not self._trains and call_key(*asked) not in self._waiting:
+            with _undisturbed(self.threads):
+                self._waiting[call_key(*asked)] = self._submitted(*asked)
+
+    def _submitted(
+        self,
+        prompts: Sequence[Sequence[int]],
+        draws: int,
+        max_new_tokens: int,
+        temperature: float,
+        top_p: float,
+        seed: int,
+    ) -> Call:
+        """A call whose requests vLLM has; it works on them whenever it is stepped, first come, first served."""
+        llm = self._started()
+        _wake(llm)
+        check_reach(llm.llm_engine.model_config.max_model_len, max(map(len, prompts), default=0) + max_new_tokens)
+        self._made += 1
+        call = self._calls[self._made] = Call(self._made)
+        for place, prompt in enumerate(prompts):
+            for draw in range(draws):
+                wanted = _sampling(
+                    max_tokens=max_new_tokens,
+                    temperature=temperature,
+                    top_p=top_p,
+                    seed=request_seed(seed, place, draw),
+                    end_id=self.end_id,
+                    stop=self.settings.stop,
+                )
+                _submit(llm, f"{call.number}:{place}:{draw}", prompt, wanted)
+        return call
 
     def renew(self) -> None:
         """Sample from the policy's weights as they are now; what was cached of the old ones is forgotten."""
@@ -245,9 +280,9 @@ def _submit(llm: "LLM", name: str, prompt: Sequence[int], wanted: "SamplingParam
     llm.llm_engine.add_request(name, {"prompt_token_ids": list(prompt)}, wanted)
 
 
-def _finished(llm: "LLM") -> Iterator[tuple[str, Completion]]:
-    """(name, completion) of every request, each as soon as it is done."""
-    while llm.llm_engine.has_unfinished_requests():
+def _finished(llm: "LLM", wanted: Callable[[], bool]) -> Iterator[tuple[str, Completion]]:
+    """(name, completion) of requests, each as soon as it is done, as long as more are wanted."""
+    while wanted():
         for output in llm.llm_engine.step():
             if output.finished:
                 yield output.request_id, completion_of(output.outputs[0])

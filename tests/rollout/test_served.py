@@ -121,6 +121,21 @@ def test_prompts_go_to_all_servers_and_answers_come_back_in_their_order(two: lis
     assert [fake.paths()["/v1/completions"] for fake in two] == [3, 3]
 
 
+def test_what_is_asked_ahead_is_asked_once_and_early(two: list[Fake]) -> None:
+    engine, told = _engine(two), []
+    asked = {"draws": 2, "max_new_tokens": 3, "temperature": 0.7, "top_p": 0.9, "seed": 5}
+    for _ in range(2):
+        engine.ahead(PROMPTS, **asked)  # type: ignore[arg-type]
+    wanted = _sample(_engine(two))
+    assert sum(fake.paths()["/v1/completions"] for fake in two) == 12
+    assert _sample(engine, on_finished=lambda place, draw, one: told.append((place, draw))) == wanted
+    assert sum(fake.paths()["/v1/completions"] for fake in two) == 12
+    assert sorted(told) == [(place, draw) for place in range(3) for draw in range(2)]
+    engine.renew()  # from now on a trainer may want the memory
+    engine.ahead(PROMPTS, **asked)  # type: ignore[arg-type]
+    assert not engine._begun
+
+
 def test_a_request_says_all_that_decides_an_answer(two: list[Fake]) -> None:
     _sample(_engine(two))
     bodies = [body for fake in two for path, body in fake.asked if path == "/v1/completions"]

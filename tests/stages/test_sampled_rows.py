@@ -144,3 +144,16 @@ def test_other_inputs_sample_anew(data: Path, tmp_path: Path, asked: list[int], 
         write_table(read_table(file, TASKS).with_columns(answers), file, TASKS)
     sample(here, store, params())
     assert asked == ([16] if change == "problem" else [16, 16, 8])
+
+
+def test_an_engine_that_looks_ahead_always_has_the_next_chunk(
+    data: Path, tmp_path: Path, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    begun: list[int] = []
+    monkeypatch.setattr(
+        EmbeddedEngine, "ahead", lambda self, prompts, **more: begun.append(more["seed"]), raising=False
+    )
+    sample(data, tmp_path, params())
+    first = small.params().seed * 1_000_003
+    assert [seed - first for seed in begun] == [0, 16, 16, 32]
+    assert asked == [16, 16, 8]

@@ -3,6 +3,7 @@
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -64,6 +65,23 @@ def test_each_completion_is_told_of_once_and_early(world: World) -> None:
         on_finished=lambda place, draw, completion: told.update({(place, draw): completion}),
     )  # fmt: skip
     assert told == {(p, d): c for p, group in enumerate(groups) for d, c in enumerate(group)}
+
+
+def test_what_is_asked_ahead_is_begun_and_is_what_is_asked(world: World) -> None:
+    more: dict[str, Any] = {"draws": 3, "max_new_tokens": 30, "temperature": 1.0, "top_p": 1.0}
+    alone = [world.engine.generate(world.prompts, seed=seed, **more) for seed in (1, 2)]
+    for seed in (1, 2, 2):
+        world.engine.ahead(world.prompts, seed=seed, **more)
+    assert tokens(world.engine.generate(world.prompts, seed=1, **more)) == tokens(alone[0])
+    (begun,) = world.engine._waiting.values()
+    assert begun.found  # came while the first call's answers were waited for
+    told: dict[tuple[int, int], Completion] = {}
+    groups = world.engine.generate(
+        world.prompts, seed=2, on_finished=lambda place, draw, one: told.update({(place, draw): one}), **more
+    )
+    assert tokens(groups) == tokens(alone[1])
+    assert told == {(p, d): c for p, group in enumerate(groups) for d, c in enumerate(group)}
+    assert world.engine.llm and not world.engine.llm.llm_engine.has_unfinished_requests()
 
 
 def test_the_trainers_generators_threads_and_strictness_are_left_as_they_were(world: World) -> None:
