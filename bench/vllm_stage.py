@@ -1,9 +1,11 @@
 """The rejection stage through vLLM beside a bare `LLM.generate` of the same prompts: tokens/s of each, in turns, in one process.
 
-    .venv-vllm/bin/python bench/vllm_stage.py    # after `make test-vllm`, or wherever vLLM is installed; about three minutes
+    .venv-vllm/bin/python bench/vllm_stage.py [--data data]    # after `make test-vllm`, or wherever vLLM is installed
 
-The stage does all that it does in a run (prompts, tokens to text, grading, filters, rows, tables) on a model of 2.7M parameters, for
-more prompts than it samples in one call. Both use the same started engine and the same number of threads.
+The stage does all that it does in a run (prompts, tokens to text, grading, filters, rows, tables), for more prompts than it
+samples in one call. With --data it is that of a finished recipe: its problems, and Dev2, which thinks before it answers. Else a
+model of 2.7M parameters is trained for a moment, whose answers have a dozen tokens: there what is done once a row shows most.
+Both use the same started engine and the same number of threads.
 """
 
 import argparse
@@ -31,7 +33,7 @@ from stages.rollout.seeds import request_seed
 from stages.rollout.vllm import VLLMEngine
 
 ROOT = Path(__file__).parents[1]
-PROMPTS, DRAWS, NEW_TOKENS = 300, 4, 48
+PROMPTS, DRAWS, NEW_TOKENS = 600, 4, 160
 SHAPE = Shape(hidden=192, layers=6, heads=6, head_dim=32, feed_forward=512, rope_theta=100.0, max_positions=2048)
 
 
@@ -77,8 +79,8 @@ def stage_s(params: Params, data: Path, turn: int) -> tuple[int, float]:
 
 
 def bare_s(model: Model, data: Path, turn: int, *, least: bool) -> tuple[int, float]:
-    """(tokens sampled, seconds) of vLLM alone, all prompts in one call: with the seeds and log-probabilities that rows need,
-    or the least that it can be asked for."""
+    """(tokens sampled, seconds) of vLLM alone, all prompts in one call: with a seed for each prompt, or the least that it can
+    be asked for."""
     from vllm import SamplingParams
 
     assert isinstance(model.engine, VLLMEngine) and model.engine.llm
@@ -87,7 +89,7 @@ def bare_s(model: Model, data: Path, turn: int, *, least: bool) -> tuple[int, fl
     wanted = [
         SamplingParams(
             n=DRAWS, max_tokens=NEW_TOKENS, temperature=1.0, stop_token_ids=[model.codec.end_id], detokenize=False,
-            seed=None if least else request_seed(turn, place, 0), logprobs=None if least else 0,
+            seed=None if least else request_seed(turn, place, 0),
         )
         for place in range(len(asked))
     ]  # fmt: skip
@@ -99,22 +101,26 @@ def bare_s(model: Model, data: Path, turn: int, *, least: bool) -> tuple[int, fl
     return sum(len(one.token_ids) for output in outputs for one in output.outputs), took
 
 
-def main(turns: int) -> None:
+def main(turns: int, finished: Path | None) -> None:
     if find_spec("vllm") is None:
         print("vllm is not installed here: nothing was measured (make test-vllm installs it into .venv-vllm)")
         return
     params = settings()
     with TemporaryDirectory() as name:
         data = Path(name)
-        prompts.main(params, paths(data, "prompts", data / "prompts"), Silent())
-        base.main(params, paths(data, "base", data / "base"), Silent())
-        (data / "grpo").symlink_to(data / "base")
+        if finished:
+            for stage in ("prompts", "grpo"):
+                (data / stage).symlink_to(finished.resolve() / stage)
+        else:
+            prompts.main(params, paths(data, "prompts", data / "prompts"), Silent())
+            base.main(params, paths(data, "base", data / "base"), Silent())
+            (data / "grpo").symlink_to(data / "base")
         model = open_model(data / "grpo" / "checkpoint", params)
         rows.open_model = lambda folder, params: model  # one engine for all turns: its start is not measured
         works = {
             "stage": lambda turn: stage_s(params, data, turn),
             "bare": lambda turn: bare_s(model, data, turn, least=False),
-            "bare, no seeds, no log-probabilities": lambda turn: bare_s(model, data, turn, least=True),
+            "bare, no seeds": lambda turn: bare_s(model, data, turn, least=True),
         }
         speeds: dict[str, list[float]] = {which: [] for which in works}
         for turn in range(turns + 1):  # the first warms up
@@ -138,4 +144,6 @@ def main(turns: int) -> None:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--turns", type=int, default=5)
-    main(parser.parse_args().turns)
+    parser.add_argument("--data", type=Path, help="the data folder of a finished recipe")
+    given = parser.parse_args()
+    main(given.turns, given.data)

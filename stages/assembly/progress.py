@@ -279,7 +279,7 @@ class Samples:
 
 
 def _packed(completions: Sequence[Completion]) -> dict[str, Tensor]:
-    """Completions one after the other. Log-probabilities keep every digit."""
+    """Completions one after the other. Log-probabilities, where all have some, keep every digit."""
     return {
         "tokens": torch.tensor([token for c in completions for token in c.tokens], dtype=torch.int64),
         "logps": torch.tensor([logp for c in completions for logp in c.logps], dtype=torch.float64),
@@ -294,11 +294,12 @@ def _read(folder: Path, draws: int) -> list[list[Completion]]:
 
 def _unpacked(tensors: Mapping[str, Tensor], draws: int) -> list[list[Completion]]:
     lengths = tensors["lengths"].tolist()
+    without = [0] * len(lengths)
     completions = [
         Completion(tokens=tokens.tolist(), logps=logps.tolist(), finished=finished)
         for tokens, logps, finished in zip(
             torch.split(tensors["tokens"], lengths),
-            torch.split(tensors["logps"], lengths),
+            torch.split(tensors["logps"], lengths if len(tensors["logps"]) else without),
             tensors["finished"].tolist(),
             strict=True,
         )

@@ -103,6 +103,7 @@ def sample_tasks(
             "temperature": sampling.temperature,
             "top_p": sampling.top_p,
             "seed": seed * 1_000_003 + begin,
+            "logps": False,
         }
 
     def sample(begin: int, then: int | None = None) -> list[list[Completion]]:

@@ -8,7 +8,8 @@ from typing import Protocol, runtime_checkable
 @dataclass(frozen=True, kw_only=True)
 class Completion:
     """One sampled continuation. `logps[i]` is the log-probability of `tokens[i]` under the sampler's own
-    distribution (temperature and top-p applied). The end token, where there is one, is the last token."""
+    distribution (temperature and top-p applied); there may be none where nobody asked for them. The end token, where there
+    is one, is the last token."""
 
     tokens: list[int]
     logps: list[float]
@@ -37,8 +38,10 @@ class Engine(Protocol):
         top_p: float,
         seed: int,
         on_finished: OnFinished | None = None,
+        logps: bool = True,
     ) -> list[list[Completion]]:
         """`draws` completions for each prompt, in the prompts' order. The same arguments and weights give the same answer.
+        Who trains needs `logps`; elsewhere an engine that computes them for that alone may leave them out.
 
         `on_finished` is told of each completion as soon as it is there, in any order and from any thread, so that work
         on it can begin while others are sampled.
@@ -63,6 +66,7 @@ class LooksAhead(Protocol):
         temperature: float,
         top_p: float,
         seed: int,
+        logps: bool = True,
     ) -> None:
         """`generate` will be called with these arguments, and no weights change before. Returns at once."""
 

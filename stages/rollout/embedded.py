@@ -54,6 +54,7 @@ class EmbeddedEngine(Generic[C]):
         top_p: float,
         seed: int,
         on_finished: OnFinished | None = None,
+        logps: bool = True,
     ) -> list[list[Completion]]:
         generator = torch.Generator().manual_seed(seed)
         uniforms = torch.rand(len(prompts) * draws, max_new_tokens, generator=generator)

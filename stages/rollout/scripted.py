@@ -30,6 +30,7 @@ class ScriptedEngine:
         top_p: float,
         seed: int,
         on_finished: OnFinished | None = None,
+        logps: bool = True,
     ) -> list[list[Completion]]:
         groups = [[self._completion(prompt, draw, max_new_tokens) for draw in range(draws)] for prompt in prompts]
         if on_finished:

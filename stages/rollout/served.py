@@ -82,7 +82,7 @@ class _Logprobs(TypedDict):
 
 class _Choice(TypedDict):
     token_ids: list[int]
-    logprobs: _Logprobs
+    logprobs: _Logprobs | None
     finish_reason: str
 
 
@@ -129,13 +129,14 @@ class ServedEngine:
         top_p: float,
         seed: int,
         on_finished: OnFinished | None = None,
+        logps: bool = True,
     ) -> list[list[Completion]]:
         """See the Protocol.
 
         Raises:
             UserError: a server can't be reached or refuses, or a sequence is longer than it was started for.
         """
-        asked = prompts, draws, max_new_tokens, temperature, top_p, seed
+        asked = prompts, draws, max_new_tokens, temperature, top_p, seed, logps
         begun = self._begun.pop(call_key(*asked), None) or self._submitted(*asked)
         if on_finished:
             for number, future in enumerate(begun):
@@ -159,9 +160,10 @@ class ServedEngine:
         temperature: float,
         top_p: float,
         seed: int,
+        logps: bool = True,
     ) -> None:
         """See the Protocol. Servers that sleep while a trainer works begin with nothing."""
-        asked = prompts, draws, max_new_tokens, temperature, top_p, seed
+        asked = prompts, draws, max_new_tokens, temperature, top_p, seed, logps
         if not self._trains and call_key(*asked) not in self._begun:
             self._begun[call_key(*asked)] = self._submitted(*asked)
 
@@ -173,6 +175,7 @@ class ServedEngine:
         temperature: float,
         top_p: float,
         seed: int,
+        logps: bool,
     ) -> "list[Future[Completion]]":
         """Each answer of a call, in order, as it will come. Requests go out first come, first served."""
         if not self._current:
@@ -180,7 +183,9 @@ class ServedEngine:
         self._check_reach(max(map(len, prompts), default=0) + max_new_tokens)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(AT_ONCE * len(self._urls) * self.copies)
-        options = {"max_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p}
+        options: dict[str, object] = {"max_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p}
+        if logps:
+            options["logprobs"] = 0  # of the sampled token alone
         urls = cycle(self._urls)
         return [
             self._pool.submit(
@@ -234,14 +239,13 @@ class ServedEngine:
             "stop_token_ids": [self.end_id],
             "stop": self.settings.stop,
             "include_stop_str_in_output": True,
-            "logprobs": 0,  # of the sampled token alone
             "return_token_ids": True,
             **options,
         }
         choice = cast(_Choices, _ask(url, "/v1/completions", body))["choices"][0]
         return Completion(
             tokens=choice["token_ids"],
-            logps=choice["logprobs"]["token_logprobs"],
+            logps=choice["logprobs"]["token_logprobs"] if choice["logprobs"] else [],
             finished=choice["finish_reason"] == "stop",
         )
 

@@ -73,13 +73,14 @@ class VLLMEngine:
         top_p: float,
         seed: int,
         on_finished: OnFinished | None = None,
+        logps: bool = True,
     ) -> list[list[Completion]]:
         """See the Protocol.
 
         Raises:
             UserError: vLLM is not installed, or a prompt with its answer is longer than it was started for.
         """
-        asked = prompts, draws, max_new_tokens, temperature, top_p, seed
+        asked = prompts, draws, max_new_tokens, temperature, top_p, seed, logps
         with _undisturbed(self.threads):
             call = self._waiting.pop(call_key(*asked), None) or self._submitted(*asked)
             call.tell(on_finished)
@@ -100,9 +101,10 @@ class VLLMEngine:
         temperature: float,
         top_p: float,
         seed: int,
+        logps: bool = True,
     ) -> None:
         """See the Protocol. Who shares the GPU with a trainer sleeps between calls, and begins with nothing."""
-        asked = prompts, draws, max_new_tokens, temperature, top_p, seed
+        asked = prompts, draws, max_new_tokens, temperature, top_p, seed, logps
         if not self._trains and call_key(*asked) not in self._waiting:
             with _undisturbed(self.threads):
                 self._waiting[call_key(*asked)] = self._submitted(*asked)
@@ -115,6 +117,7 @@ class VLLMEngine:
         temperature: float,
         top_p: float,
         seed: int,
+        logps: bool,
     ) -> Call:
         """A call whose requests vLLM has; it works on them whenever it is stepped, first come, first served."""
         llm = self._started()
@@ -129,6 +132,7 @@ class VLLMEngine:
                     temperature=temperature,
                     top_p=top_p,
                     seed=request_seed(seed, place, draw),
+                    logps=logps,
                     end_id=self.end_id,
                     stop=self.settings.stop,
                 )
@@ -183,7 +187,7 @@ class _Output(Protocol):
     """What is read of vLLM's CompletionOutput."""
 
     token_ids: Sequence[int]
-    logprobs: "Sequence[dict[int, _Logprob]]"
+    logprobs: "Sequence[dict[int, _Logprob]] | None"
     finish_reason: str
 
 
@@ -194,7 +198,8 @@ class _Logprob(Protocol):
 def completion_of(output: _Output) -> Completion:
     """vLLM's output as a completion. The end token is the last one; a stop string stays in the tokens it ended with."""
     tokens = list(output.token_ids)
-    logps = [by_token[token].logprob for token, by_token in zip(tokens, output.logprobs, strict=True)]
+    said = zip(tokens, output.logprobs, strict=True) if output.logprobs is not None else ()
+    logps = [by_token[token].logprob for token, by_token in said]
     return Completion(tokens=tokens, logps=logps, finished=output.finish_reason == "stop")
 
 
@@ -256,7 +261,7 @@ def _start(folder: Path, settings: VLLM) -> "LLM":
 
 
 def _sampling(
-    *, max_tokens: int, temperature: float, top_p: float, seed: int, end_id: int, stop: Sequence[str]
+    *, max_tokens: int, temperature: float, top_p: float, seed: int, logps: bool, end_id: int, stop: Sequence[str]
 ) -> "SamplingParams":
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
@@ -267,7 +272,7 @@ def _sampling(
         temperature=temperature,
         top_p=top_p,
         seed=seed,
-        logprobs=0,  # of the sampled token alone
+        logprobs=0 if logps else None,  # of the sampled token alone
         stop_token_ids=[end_id],
         stop=list(stop) or None,
         include_stop_str_in_output=True,

@@ -153,6 +153,7 @@ class _Engine:
         top_p: float,
         seed: int,
         on_finished: OnFinished | None = None,
+        logps: bool = True,
     ) -> list[list[Completion]]:
         made = tiny_model.sequences(len(prompts) * draws, shortest=1, longest=max_new_tokens, seed=seed)
         whole = [Completion(tokens=tokens, logps=[-5.0] * len(tokens), finished=True) for tokens in made]

@@ -57,7 +57,7 @@ class Fake:
                 tokens = [*body["prompt"], END][: body["max_tokens"]]
                 choice = {
                     "token_ids": tokens,
-                    "logprobs": {"token_logprobs": [-0.5 * t for t in tokens]},
+                    "logprobs": {"token_logprobs": [-0.5 * t for t in tokens]} if "logprobs" in body else None,
                     "finish_reason": "stop" if tokens[-1] == END else "length",
                 }
                 self._answer({"choices": [choice]})
@@ -119,6 +119,16 @@ def test_prompts_go_to_all_servers_and_answers_come_back_in_their_order(two: lis
     assert [group[0].finished for group in groups] == [True, True, False] and groups[0][0].logps == [-0.5, -1.0, -4.5]
     assert told == {(p, d): c for p, group in enumerate(groups) for d, c in enumerate(group)}
     assert [fake.paths()["/v1/completions"] for fake in two] == [3, 3]
+
+
+def test_log_probabilities_are_asked_for_where_they_are_needed(two: list[Fake]) -> None:
+    for needed in (True, False):
+        _sample(_engine(two), logps=needed)
+        assert {"logprobs" in body for fake in two for path, body in fake.asked if path == "/v1/completions"} == {
+            needed
+        }
+        for fake in two:
+            fake.asked.clear()
 
 
 def test_what_is_asked_ahead_is_asked_once_and_early(two: list[Fake]) -> None:

@@ -318,6 +318,14 @@ def test_samples_come_back_to_the_bit_and_are_counted(tmp_path: Path) -> None:
     assert report.notes[-1].endswith("rows skipped 1, duplicated 1")
 
 
+def test_samples_without_log_probabilities_come_back_without(tmp_path: Path) -> None:
+    samples = Samples(_paths(tmp_path, Attempt(tmp_path / "steps", EVERY_STEP)), "test problems", Notes())
+    without = [[replace(completion, logps=[]) for completion in group] for group in GROUPS]
+    samples.put(0, ["a", "b"], without)
+    (read,) = samples.found({0: ["a", "b"]}, draws=2).values()
+    assert read() == without
+
+
 def test_asked_to_stop_the_piece_is_kept(tmp_path: Path) -> None:
     attempt = AskedAttempt(tmp_path / "steps", at=1)
     samples = Samples(_paths(tmp_path, attempt), "test problems", Notes())

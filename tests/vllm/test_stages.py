@@ -64,11 +64,11 @@ def params() -> Params:
 
 @contextmanager
 def overheard(calls: list[Call]) -> Iterator[None]:
-    """Every call of vLLM is written down."""
+    """Every call of vLLM is written down, with log-probabilities also where a stage needs none."""
     generate = VLLMEngine.generate
 
     def listening(self: VLLMEngine, prompts: Any, **options: Any) -> list[list[Completion]]:
-        groups = generate(self, prompts, **options)
+        groups = generate(self, prompts, **{**options, "logps": True})
         calls.append(Call(self.folder, options["temperature"], [list(p) for p in prompts], groups))
         return groups
 
