@@ -78,21 +78,25 @@ def stage_s(params: Params, data: Path, turn: int) -> tuple[int, float]:
         rows.sample_tasks = sample
 
 
-def bare_s(model: Model, data: Path, turn: int, *, least: bool) -> tuple[int, float]:
-    """(tokens sampled, seconds) of vLLM alone, all prompts in one call: with a seed for each prompt, or the least that it can
-    be asked for."""
+def bare_s(model: Model, data: Path, turn: int, *, seeds: str) -> tuple[int, float]:
+    """(tokens sampled, seconds) of vLLM alone, all prompts in one call. `seeds`: the stage's, one for each answer, with which it
+    says what the stage samples (but for rounding); one for each prompt; or none."""
     from vllm import SamplingParams
 
     assert isinstance(model.engine, VLLMEngine) and model.engine.llm
     questions = read_table(data / "prompts" / "train.parquet", TASKS)["prompt"].to_list()[:PROMPTS]
-    asked = [{"prompt_token_ids": model.codec.prompt(question)} for question in questions]
-    wanted = [
-        SamplingParams(
-            n=DRAWS, max_tokens=NEW_TOKENS, temperature=1.0, stop_token_ids=[model.codec.end_id], detokenize=False,
-            seed=None if least else request_seed(turn, place, 0),
-        )
-        for place in range(len(asked))
-    ]  # fmt: skip
+    asked, wanted = [], []
+    for place, question in enumerate(questions):
+        begin = place - place % rows.CHUNK
+        for draw in range(DRAWS if seeds == "answer" else 1):
+            asked.append({"prompt_token_ids": model.codec.prompt(question)})
+            seed = request_seed(turn * 1_000_003 + begin, place - begin, draw)
+            wanted.append(
+                SamplingParams(
+                    n=1 if seeds == "answer" else DRAWS, max_tokens=NEW_TOKENS, temperature=1.0, detokenize=False,
+                    stop_token_ids=[model.codec.end_id], seed=None if seeds == "none" else seed,
+                )
+            )  # fmt: skip
     set_num_threads(2)
     torch.use_deterministic_algorithms(False)
     began = time.perf_counter()
@@ -119,8 +123,9 @@ def main(turns: int, finished: Path | None) -> None:
         rows.open_model = lambda folder, params: model  # one engine for all turns: its start is not measured
         works = {
             "stage": lambda turn: stage_s(params, data, turn),
-            "bare": lambda turn: bare_s(model, data, turn, least=False),
-            "bare, no seeds": lambda turn: bare_s(model, data, turn, least=True),
+            "bare": lambda turn: bare_s(model, data, turn, seeds="answer"),
+            "bare, a seed a prompt": lambda turn: bare_s(model, data, turn, seeds="prompt"),
+            "bare, no seeds": lambda turn: bare_s(model, data, turn, seeds="none"),
         }
         speeds: dict[str, list[float]] = {which: [] for which in works}
         for turn in range(turns + 1):  # the first warms up

@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Container, Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
+from functools import lru_cache
 from hashlib import sha256
 from itertools import islice, pairwise
 from pathlib import Path
@@ -95,6 +96,7 @@ def sample_tasks(
     ids = {begin: [task.id for task in chunk] for begin, chunk in chunks.items()}
     processes = model.processes
 
+    @lru_cache(maxsize=2)  # a chunk is asked for twice: ahead, and when it is waited for
     def asked(begin: int) -> dict[str, Any]:
         return {
             "prompts": [model.codec.prompt(t.prompt) for t in chunks[begin]],
