@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from jinja2 import Environment, StrictUndefined
 
 from stages.contract.results import Run
-from stages.figures.charts import Chart
 from stages.figures.dag import dag
+from stages.figures.drawing import Chart
 from stages.figures.findings import Finding
 from stages.figures.palette import DARK, LIGHT
 from stages.figures.table import NOTE, ResultTable
