@@ -121,7 +121,7 @@ def test_the_page_loads_nothing_and_its_references_hold(whole: Path) -> None:
     assert page.loads == [] and "@import" not in text and "http" not in text
     assert all(reference.startswith("#") and reference[1:] in page.ids for reference in page.references)
     assert len(page.ids) == len(set(page.ids))
-    assert len(page.pictures) == 11  # ten figures and the pipeline
+    assert len(page.pictures) == 14  # ten figures, three funnels and the pipeline
     assert all(picture["role"] == "img" and len(picture["aria-label"] or "") > 40 for picture in page.pictures)
     assert len(text.encode()) < 3_000_000
 
