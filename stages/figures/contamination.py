@@ -87,7 +87,7 @@ def _cautioned(finding: Finding, run: Run, without: Verdict) -> Finding:
     hidden = [name for name, exposure in models.items() if exposure.unknown]
     more = f"What {', '.join(hidden)} saw is not fully known." if hidden else ""
     if not seen:
-        return replace(finding, mark="not fully known" if hidden else "", caution=more)
+        return replace(finding, mark="contamination unknown" if hidden else "", caution=more)
     left = "too few are left to say" if without == "not in this run" else without
     said = "; ".join(f"{problems} stand in what {', '.join(names)} saw" for problems, names in seen.items())
     caution = f"{said}. On the problems that no model saw: {left}. {more}".strip()
@@ -96,9 +96,9 @@ def _cautioned(finding: Finding, run: Run, without: Verdict) -> Finding:
 
 def contamination_lead(found: Sequence[Finding]) -> str:
     """What the page's first paragraph says of it; nothing where all is clean."""
-    marked = {mark: sum(f.mark == mark for f in found) for mark in ("contaminated", "not fully known")}
+    marked = {mark: sum(f.mark == mark for f in found) for mark in ("contaminated", "contamination unknown")}
     said = {
         "contaminated": "rest on problems that a model had seen (marked so)",
-        "not fully known": "rest on models of which nobody can say what they had seen (marked so)",
+        "contamination unknown": "rest on models of which nobody can say what they had seen (marked so)",
     }
     return " ".join(f"Of these verdicts {count} {said[mark]}." for mark, count in marked.items() if count)

@@ -53,23 +53,26 @@ def test_a_clean_run_says_so_and_warns_of_nothing(tmp_path: Path) -> None:
     assert [cells(out, name)[1] for name in SHOWN] == ["clean"] * 4
     assert "Clean: V3-Base, R1-Zero, R1 Dev3, R1." in (out / "index.html").read_text()
     assert set(beside(out).values()) == {""}
-    assert not re.search(
-        "contaminated|not fully known|had seen", (out / "index.html").read_text().partition("<body>")[2]
-    )
+    assert not re.search("contaminated|unknown<|had seen", (out / "index.html").read_text().partition("<body>")[2])
 
 
 @pytest.fixture
 def planted(tmp_path: Path) -> Path:
-    """R1-Zero saw three test problems, R1 a general prompt."""
+    """R1-Zero saw three test problems; R1 saw one, and a general prompt."""
     data = run(tmp_path)
     write_contamination(data, "zero", seen=[0, 5, 10], alike=[1])
-    write_contamination(data, "align", general=[0])
+    write_contamination(data, "align", seen=[2], general=[0])
     return report(data, tmp_path / "out")
 
 
 def test_seen_problems_stand_in_the_score_table(planted: Path) -> None:
     text = (planted / "index.html").read_text()
-    assert [cells(planted, name)[1] for name in SHOWN] == ["clean", "3 of 16 seen", "clean", "1 of 6 general seen"]
+    assert [cells(planted, name)[1] for name in SHOWN] == [
+        "clean",
+        "3 of 16 seen",
+        "clean",
+        "1 of 16, 1 of 6 general seen",
+    ]
     assert "<strong>R1-Zero: 3 of 16 seen.</strong>" in text and "3 in prompts/train.parquet (held_out_text)" in text
     assert "| zero | R1-Zero |" in (planted / "table.md").read_text()
     assert re.search(r"\| zero \|.*\| 3 of 16 seen without: \d+\.\d \|", (planted / "table.md").read_text())
@@ -83,7 +86,7 @@ def test_the_score_without_them_is_that_of_the_other_problems(planted: Path) -> 
     found = summary(planted, "zero")["pass@1_without"]
     assert isinstance(found, dict) and found["n"] == len(left) == PROBLEMS - 3
     assert found["mean"] == pytest.approx(left["correct"].mean(), abs=1e-5)
-    assert summary(planted, "align")["pass@1_without"] is None
+    assert summary(planted, "base")["pass@1_without"] is None
 
 
 def test_a_finding_on_seen_problems_says_so_beside_its_verdict(planted: Path) -> None:
@@ -91,8 +94,11 @@ def test_a_finding_on_seen_problems_says_so_beside_its_verdict(planted: Path) ->
     assert said["zero_gain"].startswith(
         "3 of the 16 test problems stand in what R1-Zero saw. On the problems that no model saw:"
     )
-    assert "1 of the 6 general prompts stand in what R1 saw" in said["refusals"]
-    assert "R1-Zero" not in said["alignment"] and "general prompts" in said["alignment"]
+    assert said["refusals"].startswith("1 of the 6 general prompts stand in what R1 saw. ")
+    assert said["alignment"].startswith(
+        "1 of the 16 test problems stand in what R1 saw; 1 of the 6 general prompts stand in what R1 saw. "
+    )
+    assert all(caution in text for caution in said.values())
     assert said["language"] == said["distillation"] == ""  # they are not in this run
     assert text.count('<small class="contaminated">contaminated</small>') == sum(bool(found) for found in said.values())
     assert "rest on problems that a model had seen" in text
@@ -106,7 +112,7 @@ def test_a_gain_that_rests_on_seen_problems_alone_is_found_out(tmp_path: Path) -
     for name, right in (("base", pl.lit(False)), ("zero", learned)):
         path = data / "evaluate" / name / "scores.parquet"
         write_table(read_table(path, SCORES).with_columns(correct=right), path, SCORES)
-    write_contamination(data, "zero", seen=list(seen))
+    write_contamination(data, "zero", seen=list(seen), alike=[28, 29, 30, 31])
     out = report(data, tmp_path / "out")
     found = json.loads((out / "summary.json").read_text())["findings"]["zero_gain"]
     assert found["verdict"] == "shown" and found["caution"].endswith("On the problems that no model saw: not shown.")
@@ -123,7 +129,7 @@ def test_unknown_is_not_clean_and_says_what(tmp_path: Path) -> None:
     assert summary(out, "zero")["unknown"] == [BASE]
     assert beside(out)["zero_gain"] == "What V3-Base, R1-Zero saw is not fully known."
     assert beside(out)["alignment"].endswith("What R1 Dev3, R1 saw is not fully known.")
-    assert '<small class="not-fully-known">not fully known</small>' in text
+    assert '<small class="contamination-unknown">contamination unknown</small>' in text
 
 
 def test_an_evaluation_that_did_not_look_is_unknown(tmp_path: Path) -> None:
