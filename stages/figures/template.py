@@ -45,7 +45,7 @@ figure { margin: 0; min-width: 0; } figure h3 { margin: 0 0 4px; } figure svg { 
 .dag { min-width: 940px; width: 100%; height: auto; } .dag .edge { fill: none; stroke: var(--muted); stroke-width: 1.3; marker-end: url(#dag-tip); } .dag .tip { fill: var(--muted); }
 .dag rect { fill: var(--card); stroke-width: 1.6; stroke: var(--base); } .dag .rl rect { stroke: var(--zero); } .dag .sft rect { stroke: var(--cold_sft); } .dag .data rect { stroke: var(--align); }
 .dag text { text-anchor: middle; fill: var(--ink); font: 600 13px system-ui, sans-serif; } .dag text.stage { font: 12px ui-monospace, monospace; fill: var(--muted); }
-.key b { font-weight: 600; } code, pre.code { font: 13.5px/1.6 ui-monospace, "DejaVu Sans Mono", monospace; } pre.code { background: var(--card); padding: 12px 14px; border-radius: 8px; overflow-x: auto; }
+.key b { font-weight: 600; } p code { white-space: nowrap; } code, pre.code { font: 13.5px/1.6 ui-monospace, "DejaVu Sans Mono", monospace; } pre.code { background: var(--card); padding: 12px 14px; border-radius: 8px; overflow-x: auto; }
 details { margin: 10px 0; } summary { cursor: pointer; font-weight: 600; }
 @media (max-width: 760px) { main { padding: 18px 14px 40px; } h1 { font-size: 24px; } .figures { grid-template-columns: minmax(0, 1fr); } .findings li { grid-template-columns: 1fr; gap: 2px; } .wide svg { min-width: 720px; } }
 @media print { .findings li, figure, .answer { break-inside: avoid; } }
@@ -74,7 +74,7 @@ details { margin: 10px 0; } summary { cursor: pointer; font-weight: 600; }
 {%- for cell in row.theirs %}<td class="theirs{{ ' first' if loop.first }}">{{ cell.text }}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table></div>
 <p class="faint small" id="results-caption">{{ table.caption }}</p>
-<p class="faint small">Contamination: whether the problems that a model was asked stand in any table that leads to its checkpoint, or to a model that made its rows (the rows: <code>r1 data show evaluate@zero/contamination</code>). Clean: {{ exposures | selectattr("clean") | map(attribute="paper") | join(", ") or "no model" }}.{% if exposures | rejectattr("clean") | list %} All others:{% endif %}</p>
+<p class="faint small">Contamination: whether the problems that a model was asked stand in any table that leads to its checkpoint, or to a model that made its rows (the rows: <code>r1 data show evaluate@{{ run.models | first }}/contamination</code>). Clean: {{ exposures | selectattr("clean") | map(attribute="paper") | join(", ") or "no model" }}.{% if exposures | rejectattr("clean") | list %} All others:{% endif %}</p>
 {% if exposures | rejectattr("clean") | list %}<ul class="small">
 {% for said in exposures | rejectattr("clean") %}<li><strong>{{ said.paper }}: {{ said.text }}.</strong> <span class="faint">{{ said.detail }}.</span></li>
 {% endfor %}</ul>{% endif %}
