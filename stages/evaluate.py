@@ -2,7 +2,7 @@
 
 Paper: section 3 and D: pass@1 as the mean over k samples, cons@k, pass@k; general prompts judged by the reward models.
 Reads: data/prompts/{test,general_test}.parquet, the model's checkpoint, data/reward_model, and by the checkpoint's lineage
-all that it was trained on. Writes: scores.parquet, contamination.parquet.
+all that it was trained on. Writes: scores.parquet, contamination.parquet, contamination.json.
 """
 
 import polars as pl
@@ -13,7 +13,7 @@ from stages.assembly.rows import Draw, generated, sample_tasks
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Evaluate, Params
-from stages.contract.schemas import CONTAMINATION, SCORES, TASKS
+from stages.contract.schemas import SCORES, TASKS
 from stages.contract.tables import read_table, write_table
 from stages.contract.task import tasks_of
 from stages.contract.transcript import Template
@@ -51,7 +51,7 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     write_table(scores, paths.out / "scores.parquet", SCORES)
     report.phase("contamination")
     found, verdict = contamination(paths, paths.item, model.folder, pl.concat(asked.values()), report)
-    write_table(found, paths.out / "contamination.parquet", CONTAMINATION)
+    found.write(paths.out)
     paths.write_metrics({**headline(scores), **verdict})
 
 

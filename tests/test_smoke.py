@@ -199,6 +199,19 @@ def test_the_report_is_one_file_that_needs_no_network(run: Run) -> None:
     assert "<script src" not in page and "<link" not in page and "http" not in page.replace("http-equiv", "")
 
 
+def test_the_report_has_a_verdict_on_each_score_and_a_funnel_for_each_curation(run: Run) -> None:
+    found = json.loads((run.ours / "data/report/summary.json").read_text())
+    verdicts = {name: model["contamination"] for name, model in found["models"].items()}
+    assert set(verdicts) == set(EVALUATED)
+    assert {(v["verdict"], v["seen"], len(v["unknown"])) for v in verdicts.values()} == {("clean", 0, 0)}
+    assert set(found["funnels"]) == {"prompts", "cold_start", "rejection"}
+    for stage in ("cold_start", "rejection"):
+        funnel = found["funnels"][stage]
+        dropped = read_table(run.ours / f"data/{stage}/examples_rejected.parquet", EXAMPLES.rejected())
+        assert funnel["out"] == len(read_table(run.ours / f"data/{stage}/examples.parquet", EXAMPLES))
+        assert funnel["in"] - funnel["out"] == len(dropped)
+
+
 def test_nothing_that_varies_is_in_an_out(run: Run) -> None:
     """Metrics, curves and the report hold neither folder names nor the host's name."""
     for folder in ("metrics", "plots", "report"):

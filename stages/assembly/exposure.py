@@ -15,6 +15,7 @@ from pathlib import Path
 
 import polars as pl
 
+from stages.contract.contamination import Contamination
 from stages.contract.events import Reporter
 from stages.contract.job import Paths
 from stages.contract.manifest import NAME, Manifest, digests, read_manifest
@@ -135,28 +136,30 @@ def _in_table(path: Path, held_out: HeldOut) -> Iterator[Found]:
 
 def contamination(
     paths: Paths, model: str, checkpoint: Path, tasks: pl.DataFrame, report: Reporter
-) -> tuple[pl.DataFrame, dict[str, float]]:
-    """Which of the tasks (of TASKS) stand in what a checkpoint ever saw: rows of CONTAMINATION, and the verdict in
-    figures: `contaminated`, the share of tasks that do, of each imported benchmark (`contaminated_NAME`) too, and
-    `contamination_unknown`, how many things that it saw can't be looked at.
+) -> tuple[Contamination, dict[str, float]]:
+    """Which of the tasks (of TASKS) stand in what a checkpoint ever saw, and the verdict in figures: `contaminated`, the
+    share of tasks that do, of each imported benchmark (`contaminated_NAME`) too, and `contamination_unknown`, how many
+    things that it saw can't be looked at.
 
     The embedded world's problems are contaminated by their text or their states alone: all of a family share n-grams.
     """
-    tables, unknown = seen_by(paths.data, checkpoint)
+    tables, hidden = seen_by(paths.data, checkpoint)
     benchmark = tasks["source"] != SOURCE["source"]
     held_out = hold_out(tasks, alike=benchmark.to_list())
     found, changed = exposed(paths.data, tables, held_out, paths.store.parent / "exposure" if paths.store else None)
-    for what in (*unknown, *changed):
+    unknown = [*hidden, *changed]
+    for what in unknown:
         report.note(f"contamination: {what}")
     rows = [_row(model, tasks.row(one.item, named=True), table, one) for table, ones in found.items() for one in ones]
-    figures: dict[str, float] = {"contamination_unknown": len(unknown) + len(changed)}
+    figures: dict[str, float] = {"contamination_unknown": len(unknown)}
     if found:
         hit = {row["task_id"] for row in rows if row["counts"]}
         inside = tasks["r1_id"].is_in(list(hit))
         figures["contaminated"] = _share(inside)
         for name in sorted(set(tasks.filter(benchmark)["family"])):
             figures[f"contaminated_{name}"] = _share(inside.filter(tasks["family"] == name))
-    return pl.DataFrame(rows, schema=CONTAMINATION.schema), figures
+    frame = pl.DataFrame(rows, schema=CONTAMINATION.schema)
+    return Contamination(rows=frame, tables=list(found), unknown=unknown), figures
 
 
 def _share(holds: pl.Series) -> float:

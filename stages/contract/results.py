@@ -11,6 +11,7 @@ from typing import Protocol
 
 ORDER = ("base", "zero", "cold_sft", "grpo", "sft", "align", "student", "student_zero", "distill")
 RL_STAGES = ("zero", "grpo", "align")
+CURATED = ("prompts", "cold_start", "rejection")
 
 
 class Estimate(Protocol):
@@ -79,6 +80,42 @@ class Change:
 
 
 @dataclass(frozen=True, kw_only=True)
+class Overlap:
+    """How many of the problems that a model was asked stand in what it ever saw."""
+
+    seen: int = 0
+    asked: int = 0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Exposure:
+    """The contamination verdict on one model's scores."""
+
+    test: Overlap  # the test problems, which rules grade
+    general: Overlap  # the general prompts
+    places: Mapping[tuple[str, str], int] = field(default_factory=dict)  # (table, how) -> problems
+    num_tables: int = 0  # that were looked at
+    unknown: Sequence[str] = ()  # what the model saw, or may have seen, and nobody could look at
+    accuracy: Estimate | None = None  # pass@1 without the test problems it saw; None where it saw none, or all
+
+    @property
+    def seen(self) -> int:
+        return self.test.seen + self.general.seen
+
+
+@dataclass(frozen=True, kw_only=True)
+class Funnel:
+    """A curation's rows in, and dropped by each reason, in the order in which it counts them."""
+
+    rows: int
+    dropped: Mapping[str, int]
+
+    @property
+    def kept(self) -> int:
+        return self.rows - sum(self.dropped.values())
+
+
+@dataclass(frozen=True, kw_only=True)
 class Curve:
     """A training or validation curve. Values that a step lacks are NaN."""
 
@@ -129,6 +166,8 @@ class Run:
     validations: Mapping[str, Curve]
     exhibits: Sequence[Exhibit] = ()
     metrics: Mapping[str, Mapping[str, float | int | str]] = field(default_factory=dict)
+    exposures: Mapping[str, Exposure] = field(default_factory=dict)  # model -> verdict
+    funnels: Mapping[str, Funnel] = field(default_factory=dict)  # curated stage -> its funnel
 
     @property
     def families(self) -> list[str]:

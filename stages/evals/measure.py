@@ -1,7 +1,7 @@
 """What the report says of models and of pairs of models, measured from their scores (schema SCORES)."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import polars as pl
@@ -25,7 +25,7 @@ _SHARES = ("correct", "language_consistency", "preference")
 _THINKS = pl.col("completion").str.contains("<think>[^<]")
 
 
-def measure(scores: dict[str, pl.DataFrame]) -> tuple[dict[str, ModelResult], dict[tuple[str, str], Change]]:
+def measure(scores: Mapping[str, pl.DataFrame]) -> tuple[dict[str, ModelResult], dict[tuple[str, str], Change]]:
     """Every model's figures, and the paired differences (after, before) of models that have problems in common."""
     counted = {name: _counted(frame) for name, frame in scores.items()}
     models = {name: measured(frame) for name, frame in counted.items()}
@@ -175,7 +175,7 @@ def _rank(frame: pl.DataFrame) -> Estimate:
     return Estimate(mean=rank, low=math.tanh(z - half), high=math.tanh(z + half), num_questions=n, num_draws=len(frame))
 
 
-def _shared(scores: dict[str, pl.DataFrame], pair: tuple[str, str]) -> bool:
+def _shared(scores: Mapping[str, pl.DataFrame], pair: tuple[str, str]) -> bool:
     """Whether both models were asked some reasoning problem in common."""
     asked = [
         set(scores[name].filter(pl.col("kind") == "reasoning")["task_id"]) if name in scores else set() for name in pair

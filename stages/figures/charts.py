@@ -1,67 +1,19 @@
-"""The figures, as inline SVG: the same bytes for the same numbers (salted ids, no date, no version, glyphs as paths).
+"""The figures of a run's trainings and scores."""
 
-Only Figure objects, never pyplot: there is no state between figures and no window system.
-"""
-
-import io
 import math
-import re
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
 
 import matplotlib
 from matplotlib.axes import Axes
-from matplotlib.figure import Figure
 from matplotlib.ticker import FixedLocator, MaxNLocator, NullLocator, PercentFormatter
 
 from stages.contract.results import RL_STAGES, Curve, Estimate, Run
+from stages.figures.drawing import HALF, STYLE, WHOLE, Chart, canvas, done, missing
 from stages.figures.findings import percent
-from stages.figures.palette import GRID, INK, MUTED, colour, themed
+from stages.figures.palette import INK, MUTED, colour
 from stages.figures.paper import label
 
-STYLE = {
-    "svg.fonttype": "path",
-    "svg.hashsalt": "r1",
-    "font.family": "DejaVu Sans",
-    "font.size": 10,
-    "axes.edgecolor": MUTED,
-    "axes.labelcolor": INK,
-    "axes.titlesize": 10,
-    "axes.titlelocation": "left",
-    "axes.titlecolor": INK,
-    "axes.spines.top": False,
-    "axes.spines.right": False,
-    "axes.grid": True,
-    "axes.axisbelow": True,
-    "grid.color": GRID,
-    "grid.linewidth": 0.7,
-    "text.color": INK,
-    "xtick.color": MUTED,
-    "ytick.color": MUTED,
-    "xtick.labelcolor": INK,
-    "ytick.labelcolor": INK,
-    "legend.frameon": False,
-    "legend.fontsize": 9,
-    "lines.linewidth": 1.8,
-    "lines.solid_capstyle": "round",
-    "figure.facecolor": "none",
-    "axes.facecolor": "none",
-    "savefig.facecolor": "none",
-}
-HALF, WHOLE = (5.8, 3.5), (11.6, 3.4)  # inches
 DASHES: tuple[object, ...] = ("-", (0, (5, 2)), (0, (1, 1.5)), (0, (6, 2, 1, 2)), (0, (3, 1, 1, 1, 1, 1)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Chart:
-    """A drawn figure. `svg` is empty where the run lacks what it needs, and the caption says what."""
-
-    key: str
-    title: str
-    caption: str
-    alt: str
-    svg: str = ""
-    wide: bool = False
 
 
 def charts(run: Run) -> list[Chart]:
@@ -71,26 +23,6 @@ def charts(run: Run) -> list[Chart]:
     )  # fmt: skip
     with matplotlib.rc_context(STYLE):
         return [chart(run) for chart in draw]
-
-
-def _svg(figure: Figure, key: str, alt: str) -> str:
-    buffer = io.StringIO()
-    figure.savefig(buffer, format="svg", metadata={"Date": None, "Creator": None, "Format": None, "Type": None})
-    body = buffer.getvalue()
-    body = body[body.index("<svg") :]
-    body = re.sub(r"<metadata>.*?</metadata>", "", body, flags=re.DOTALL)
-    # Ids must be unique in the page that all figures share.
-    body = re.sub(r'\bid="', f'id="{key}-', body)
-    body = re.sub(r'href="#', f'href="#{key}-', body).replace("url(#", f"url(#{key}-")
-    body = re.sub(r' (?:width|height)="[^"]*pt"', "", body, count=2).replace(
-        ' xmlns:xlink="http://www.w3.org/1999/xlink"', ""
-    )
-    body = body.replace(' xmlns="http://www.w3.org/2000/svg"', "").replace("xlink:href", "href")
-    return themed(body.replace("<svg", f'<svg role="img" aria-label="{alt}"', 1)).strip()
-
-
-def _figure(size: tuple[float, float]) -> Figure:
-    return Figure(figsize=size, layout="constrained")
 
 
 def _step_axis(axes: Axes, said: str) -> None:
@@ -116,10 +48,6 @@ def _errors(found: Sequence[Estimate]) -> list[list[float]]:
     ]
 
 
-def _missing(key: str, title: str, what: str, *, wide: bool = False) -> Chart:
-    return Chart(key=key, title=title, caption=f"Not in this run: {what}.", alt=f"{title}: not in this run", wide=wide)
-
-
 def _smoothed(points: Sequence[tuple[float, float]], width: int = 5) -> list[tuple[float, float]]:
     """Running mean over the last `width` steps."""
     values = [v for _, v in points]
@@ -133,8 +61,8 @@ def _stages(run: Run) -> Chart:
     key, title = "stages", "Accuracy over all stages"
     stages = [s for s in RL_STAGES if run.curves.get(s, Curve()).points("accuracy")]
     if not stages:
-        return _missing(key, title, "training curves", wide=True)
-    figure = _figure(WHOLE)
+        return missing(key, title, "training curves", wide=True)
+    figure = canvas(WHOLE)
     axes = figure.add_subplot()
     starts = {"zero": "base", "grpo": "cold_sft", "align": "sft"}
     offset, ticks = 0.0, []
@@ -189,7 +117,7 @@ def _stages(run: Run) -> Chart:
         "Dots with 95% intervals: pass@1 on the held-out test problems, at the start and at the end of each RL stage. Bold line: validation accuracy; "
         "pale line: the training batch's accuracy. Between the RL stages lies supervised fine-tuning: cold start (Dev1), and the rejection-sampled set (Dev3, from base)."
     )
-    return _done(figure, key, title, caption, wide=True)
+    return done(figure, key, title, caption, wide=True)
 
 
 def _round_steps(last: float) -> list[float]:
@@ -197,17 +125,12 @@ def _round_steps(last: float) -> list[float]:
     return [float(t) for t in ticks]
 
 
-def _done(figure: Figure, key: str, title: str, caption: str, *, wide: bool = False) -> Chart:
-    alt = f"{title}. {caption}".replace('"', "'").replace("<", "less than ").replace("&", "and")
-    return Chart(key=key, title=title, caption=caption, alt=alt, svg=_svg(figure, key, alt), wide=wide)
-
-
 def _zero_accuracy(run: Run) -> Chart:
     key, title = "zero-accuracy", "R1-Zero's validation accuracy"
     curve = run.validations.get("zero", Curve())
     if not curve.points("accuracy"):
-        return _missing(key, title, "zero's validation curve")
-    figure = _figure(HALF)
+        return missing(key, title, "zero's validation curve")
+    figure = canvas(HALF)
     axes = figure.add_subplot()
     families = sorted(name for name in curve.columns if name.startswith("accuracy_"))
     for name, dashes in zip(families, DASHES * len(families), strict=False):
@@ -232,15 +155,15 @@ def _zero_accuracy(run: Run) -> Chart:
         f"From {percent(first)}% to {percent(last)}% by reinforcement learning from the base model, with rewards by rule alone. Thin lines: each problem family. "
         "One draw of each validation problem; the paper's counterpart is its Fig. 1a (AIME 2024, 15.6% to 77.9%)."
     )
-    return _done(figure, key, title, caption)
+    return done(figure, key, title, caption)
 
 
 def _zero_length(run: Run) -> Chart:
     key, title = "zero-length", "R1-Zero's response length and language"
     curve = run.curves.get("zero", Curve())
     if not curve.points("length"):
-        return _missing(key, title, "zero's training curve")
-    figure = _figure(HALF)
+        return missing(key, title, "zero's training curve")
+    figure = canvas(HALF)
     upper, lower = figure.subplots(2, 1, sharex=True, height_ratios=(3, 2))
     _line(upper, curve.points("length"), color=colour("zero"), alpha=0.35, linewidth=1)
     _line(upper, _smoothed(curve.points("length")), color=colour("zero"))
@@ -256,15 +179,15 @@ def _zero_length(run: Run) -> Chart:
         f"Training responses: {points[0][1]:.1f} tokens in the first batch, {points[-1][1]:.1f} over the last five. Pale: each batch; bold: mean of five. "
         "Nothing in the reward asks for length. The paper's counterpart is v1 Fig. 3 (about 500 to 9,000 tokens)."
     )
-    return _done(figure, key, title, caption)
+    return done(figure, key, title, caption)
 
 
 def _reflection(run: Run) -> Chart:
     key, title = "reflection", "Reflective words"
     stages = [s for s in RL_STAGES if run.validations.get(s, Curve()).points("reflective")]
     if not stages:
-        return _missing(key, title, "validation curves")
-    figure = _figure(HALF)
+        return missing(key, title, "validation curves")
+    figure = canvas(HALF)
     axes = figure.add_subplot()
     for stage in stages:
         _line(
@@ -285,15 +208,15 @@ def _reflection(run: Run) -> Chart:
         f"wait, check and the paper's other eight, and 等等, 检查, in the validation responses: {moved}. In this world checking pays in the code "
         "family, where hypotheses must be tried. Paper: C.2 (5 to 7 times)."
     )
-    return _done(figure, key, title, caption)
+    return done(figure, key, title, caption)
 
 
 def _languages(run: Run) -> Chart:
     key, title = "languages", "Language consistency, with and without its reward"
     stages = [s for s in RL_STAGES if run.validations.get(s, Curve()).points("language")]
     if not stages:
-        return _missing(key, title, "validation curves")
-    figure = _figure(HALF)
+        return missing(key, title, "validation curves")
+    figure = canvas(HALF)
     axes = figure.add_subplot()
     lowest = 1.0
     for stage in stages:
@@ -317,15 +240,15 @@ def _languages(run: Run) -> Chart:
     _shares(axes, low=max(0.0, math.floor(10 * lowest - 0.5) / 10))
     axes.legend(loc="lower right")
     caption = "Validation responses. R1-Zero is rewarded for right answers and format only; Dev2 starts from the cold-start model and is rewarded for its language too. Paper: B.6 (its ablation)."
-    return _done(figure, key, title, caption)
+    return done(figure, key, title, caption)
 
 
 def _pass_at(run: Run) -> Chart:
     key, title = "pass-at-k", "pass@k of every model"
     models = [m for m in run.models.values() if len(m.pass_at) > 1]
     if not models:
-        return _missing(key, title, "models with more than one draw a problem")
-    figure = _figure((5.8, 3.9))
+        return missing(key, title, "models with more than one draw a problem")
+    figure = canvas((5.8, 3.9))
     axes = figure.add_subplot()
     for model in models:
         ks = list(model.pass_at)
@@ -356,15 +279,15 @@ def _pass_at(run: Run) -> Chart:
     both = [run.models[n] for n in ("base", "zero") if n in run.models and ticks[-1] in run.models[n].pass_at]
     if len(both) == 2:
         caption += f" At k = {ticks[-1]}: base {percent(both[0].pass_at[ticks[-1]].mean)}%, R1-Zero {percent(both[1].pass_at[ticks[-1]].mean)}%."
-    return _done(figure, key, title, caption)
+    return done(figure, key, title, caption)
 
 
 def _difficulty(run: Run) -> Chart:
     key, title = "difficulty", "Length and accuracy by difficulty"
     models = [run.models[n] for n in ("base", "zero", "align") if n in run.models and run.models[n].by_difficulty]
     if not models:
-        return _missing(key, title, "base, zero and align")
-    figure = _figure(HALF)
+        return missing(key, title, "base, zero and align")
+    figure = canvas(HALF)
     for place, (name, axes) in enumerate(zip(("length (tokens)", "accuracy"), figure.subplots(1, 2), strict=True)):
         for model in models:
             levels = list(model.by_difficulty)
@@ -394,15 +317,15 @@ def _difficulty(run: Run) -> Chart:
         if m.length_rank["all"].mean == m.length_rank["all"].mean
     )
     caption = f"Test problems, 95% intervals. Left: how many tokens a response spends; right: how often it is right. Rank correlation of length with difficulty: {said or 'not defined'}."
-    return _done(figure, key, title, caption)
+    return done(figure, key, title, caption)
 
 
 def _distillation(run: Run) -> Chart:
     key, title = "distillation", "Distillation against RL on the same student"
     models = [m for m in run.models.values() if m.student]
     if not models:
-        return _missing(key, title, "students")
-    figure = _figure(HALF)
+        return missing(key, title, "students")
+    figure = canvas(HALF)
     axes = figure.add_subplot()
     ordered = sorted(
         models,
@@ -447,15 +370,15 @@ def _distillation(run: Run) -> Chart:
     _shares(axes, high=1.06)
     axes.yaxis.set_major_locator(FixedLocator([0, 0.2, 0.4, 0.6, 0.8, 1.0]))
     caption = "pass@1 on the test problems with 95% intervals. The paper's counterpart: Qwen 32B on AIME 2024, 47.0% by RL alone, 72.6% distilled."
-    return _done(figure, key, title, caption)
+    return done(figure, key, title, caption)
 
 
 def _alignment(run: Run) -> Chart:
     key, title = "alignment", "Alignment RL: preference and rule-graded accuracy"
     curve = run.validations.get("align", Curve())
     if not curve.points("accuracy"):
-        return _missing(key, title, "align's validation curve")
-    figure = _figure(HALF)
+        return missing(key, title, "align's validation curve")
+    figure = canvas(HALF)
     axes = figure.add_subplot()
     _line(
         axes,
@@ -491,15 +414,15 @@ def _alignment(run: Run) -> Chart:
     _shares(axes, low=max(0.0, math.floor(10 * lowest - 1) / 10))
     figure.legend(loc="outside lower center", ncols=2)
     caption = "The reward hacking watch (paper: Fig. 6). A preference score that rises while the rule-graded accuracy falls is a reward model being gamed; the paper therefore lets general prompts in for the last 400 of 1,700 steps only."
-    return _done(figure, key, title, caption)
+    return done(figure, key, title, caption)
 
 
 def _health(run: Run) -> Chart:
     key, title = "health", "RL health"
     stages = [s for s in RL_STAGES if run.curves.get(s, Curve()).steps]
     if not stages:
-        return _missing(key, title, "training curves", wide=True)
-    figure = _figure((11.6, 2.9))
+        return missing(key, title, "training curves", wide=True)
+    figure = canvas((11.6, 2.9))
     panels = (
         ("entropy", "entropy (nats a token)"),
         ("kl", "KL to the reference (nats a token)"),
@@ -522,4 +445,4 @@ def _health(run: Run) -> Chart:
     caption = "Means of five batches. Entropy that falls to zero, responses cut at the cap, or groups whose answers all earn the same (they teach nothing) are the usual ways for RL to stall."
     if flat:
         caption += f" No KL term, so no KL is measured, in {', '.join(label(s) for s in flat)}."
-    return _done(figure, key, title, caption, wide=True)
+    return done(figure, key, title, caption, wide=True)

@@ -34,6 +34,8 @@ class Finding:
     verdict: Verdict
     text: str
     figures: Mapping[str, float] = field(default_factory=dict)
+    mark: str = ""  # beside the verdict: what stages/figures/contamination.py has to say of it, in a word or two
+    caution: str = ""  # and in a sentence
 
 
 def findings(run: Run) -> list[Finding]:

@@ -1,4 +1,4 @@
-"""Reading what the figures show besides scores: curves, headline metrics, and the responses to print."""
+"""Reading what the figures show besides scores: curves, funnels, headline metrics, and the responses to print."""
 
 import json
 import math
@@ -8,7 +8,7 @@ from pathlib import Path
 import polars as pl
 
 from stages.contract.errors import UserError
-from stages.contract.results import RL_STAGES, Curve, Exhibit, Sample
+from stages.contract.results import CURATED, RL_STAGES, Curve, Exhibit, Funnel, Sample
 from stages.contract.schemas import ROLLOUTS
 from stages.contract.tables import read_table
 from stages.figures.paper import label
@@ -40,6 +40,31 @@ def read_curve(path: Path) -> Curve:
         raise UserError(
             f"data/plots/{path.parent.name}/{path.name} is no table of numbers ({error})", hint=f"r1 run {stage} -f"
         ) from error
+
+
+def funnels(data: Path) -> dict[str, Funnel]:
+    """The funnel of each curated stage that has one."""
+    paths = {stage: data / "plots" / stage / "funnel.tsv" for stage in CURATED}
+    return {stage: read_funnel(path) for stage, path in paths.items() if path.exists()}
+
+
+def read_funnel(path: Path) -> Funnel:
+    """A funnel as stages/curate/outcome.py writes it: rows in, dropped by each reason, out.
+
+    Raises:
+        UserError: it is none, or its rows don't add up.
+    """
+    try:
+        steps = {step: int(rows) for step, rows in (line.split("\t") for line in path.read_text().splitlines()[1:])}
+        rows, out = steps.pop("in"), steps.pop("out")
+        found = Funnel(rows=rows, dropped=steps)
+        if out != found.kept:
+            raise ValueError(f"{rows} rows less those dropped are {found.kept}, not {out}")
+    except (ValueError, KeyError) as error:
+        raise UserError(
+            f"data/plots/{path.parent.name}/{path.name} is no funnel ({error})", hint=f"r1 run {path.parent.name} -f"
+        ) from error
+    return found
 
 
 def metrics(data: Path) -> dict[str, dict[str, float | int | str]]:

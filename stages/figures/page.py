@@ -6,9 +6,11 @@ from collections.abc import Sequence
 from jinja2 import Environment, StrictUndefined
 
 from stages.contract.results import Run
-from stages.figures.charts import Chart
+from stages.figures.contamination import contamination_lead, said_of
 from stages.figures.dag import dag
+from stages.figures.drawing import Chart
 from stages.figures.findings import Finding
+from stages.figures.funnel import FunnelPart
 from stages.figures.palette import DARK, LIGHT
 from stages.figures.table import NOTE, ResultTable
 from stages.figures.template import PAGE
@@ -21,7 +23,14 @@ GROUPS = (
 )
 
 
-def page(run: Run, found: Sequence[Finding], drawn: Sequence[Chart], table: ResultTable, words: Words) -> str:
+def page(
+    run: Run,
+    found: Sequence[Finding],
+    drawn: Sequence[Chart],
+    parts: Sequence[FunnelPart],
+    table: ResultTable,
+    words: Words,
+) -> str:
     """The whole HTML file."""
     environment = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=False, keep_trailing_newline=True)
     return environment.from_string(PAGE).render(
@@ -29,6 +38,8 @@ def page(run: Run, found: Sequence[Finding], drawn: Sequence[Chart], table: Resu
         findings=found,
         lead=lead(run, found),
         charts=drawn,
+        funnels=parts,
+        exposures=said_of(run),
         table=table,
         note=NOTE,
         exhibits=run.exhibits,
@@ -53,7 +64,8 @@ def lead(run: Run, found: Sequence[Finding]) -> str:
     said = f"Of the paper's {len(effects)} effects that this page looks for, {tally}. Every verdict is computed from this run's answers{asked}, not written by hand."
     few = first is not None and first.accuracy.num_questions < 50
     said += " With so few problems the intervals are wide, and little can be shown." if few else ""
-    return f"{said} Reward hacking: {watch.verdict}." if watch is not None else said
+    said += f" Reward hacking: {watch.verdict}." if watch is not None else ""
+    return f"{said} {contamination_lead(found)}".strip()
 
 
 def _variables(colours: dict[str, str]) -> str:

@@ -3,8 +3,10 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from stages.contract.results import Estimate, Run
+from stages.contract.results import Estimate, Exposure, Run
+from stages.figures.contamination import UNLOOKED, said_of, verdict_of
 from stages.figures.findings import Finding, percent
+from stages.figures.funnel import FunnelPart, funnels_markdown
 from stages.figures.paper import BENCHMARKS, NAMES, SCORES, label
 
 
@@ -13,10 +15,16 @@ class Cell:
     text: str
     low: str = ""
     high: str = ""
+    note: str = ""
 
     @property
     def interval(self) -> str:
         return f"[{self.low}, {self.high}]" if self.low else ""
+
+    @property
+    def small(self) -> str:
+        """What stands below the figure."""
+        return self.interval or self.note
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,12 +48,13 @@ def results_table(run: Run) -> ResultTable:
     """One row a model, in pipeline order."""
     votes = max((m.votes for m in run.models.values()), default=0)
     heads = [
-        "pass@1", *run.families, f"cons@{votes}", f"pass@{votes}", "format", "language", "length", "refuses unsafe", "refuses safe", "preference",
+        "pass@1", "contamination", *run.families, f"cons@{votes}", f"pass@{votes}", "format", "language", "length", "refuses unsafe", "refuses safe", "preference",
     ]  # fmt: skip
     rows = []
     for model in run.models.values():
         cells = [
             _cell(model.accuracy, interval=True),
+            _exposure(run.exposures.get(model.name, UNLOOKED)),
             *(_cell(model.families.get(family)) for family in run.families),
             _cell(model.cons),
             _cell(model.pass_at.get(votes)),
@@ -78,6 +87,12 @@ def _cell(found: Estimate | None, *, interval: bool = False) -> Cell:
     return Cell(text=percent(found.mean), low=percent(found.low), high=percent(found.high))
 
 
+def _exposure(found: Exposure) -> Cell:
+    """The verdict, and pass@1 without what was seen."""
+    note = f"without: {percent(found.accuracy.mean)}" if found.accuracy is not None else ""
+    return Cell(text=verdict_of(found), note=note)
+
+
 def _caption(run: Run) -> str:
     first = next(iter(run.models.values()), None)
     if first is None:
@@ -100,15 +115,20 @@ NOTE = (
 )
 
 
-def markdown(table: ResultTable, found: Sequence[Finding]) -> str:
-    """The table and the verdicts as Markdown."""
+def markdown(run: Run, table: ResultTable, found: Sequence[Finding], parts: Sequence[FunnelPart]) -> str:
+    """The table, the verdicts and the funnels as Markdown."""
     heads = ["model", "paper's name", *table.ours, *(f"paper: {name}" for name in table.theirs)]
     lines = [f"| {' | '.join(heads)} |", f"| {' | '.join(['---', '---', *['---:'] * (len(heads) - 2)])} |"]
     for row in table.rows:
-        cells = [f"{c.text} {c.interval}".strip() for c in (*row.ours, *row.theirs)]
+        cells = [f"{c.text} {c.small}".strip() for c in (*row.ours, *row.theirs)]
         lines.append(f"| {' | '.join([row.model, row.paper, *cells])} |")
-    verdicts = [f"- **{f.verdict}**: {f.claim}. {f.text}" for f in found]
-    return "\n".join([*lines, "", table.caption, "", NOTE, "", *verdicts, ""])
+    exposures = [
+        f"- contamination of {said.paper}: {said.text}{'' if said.clean else f'. {said.detail}'}"
+        for said in said_of(run)
+    ]
+    verdicts = [f"- **{', '.join(filter(None, [f.verdict, f.mark]))}**: {f.claim}. {f.text} {f.caution}".strip() for f in found]  # fmt: skip
+    funnels = funnels_markdown(parts)
+    return "\n".join([*lines, "", table.caption, "", NOTE, "", *exposures, "", *verdicts, *funnels, ""])
 
 
 def summary(run: Run, found: Sequence[Finding]) -> dict[str, object]:
@@ -132,13 +152,32 @@ def summary(run: Run, found: Sequence[Finding]) -> dict[str, object]:
                 "refusals": _numbers(m.refusals),
                 "false_refusals": _numbers(m.false_refusals),
                 "preference": _numbers(m.preference),
+                "contamination": _contamination(run.exposures.get(name, UNLOOKED)),
             }
             for name, m in run.models.items()
         },
         "findings": {
-            f.key: {"verdict": f.verdict, "claim": f.claim, **{k: _number(v) for k, v in f.figures.items()}}
+            f.key: {
+                "verdict": f.verdict,
+                "claim": f.claim,
+                **({"caution": f.caution} if f.caution else {}),
+                **{k: _number(v) for k, v in f.figures.items()},
+            }
             for f in found
         },
+        "funnels": {
+            stage: {"in": funnel.rows, **funnel.dropped, "out": funnel.kept} for stage, funnel in run.funnels.items()
+        },
+    }
+
+
+def _contamination(found: Exposure) -> dict[str, object]:
+    return {
+        "verdict": verdict_of(found),
+        "seen": found.seen,
+        "asked": found.test.asked + found.general.asked,
+        "unknown": list(found.unknown),
+        "pass@1_without": _numbers(found.accuracy),
     }
 
 

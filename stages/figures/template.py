@@ -34,6 +34,8 @@ td.theirs, th.theirs { color: var(--muted); } .first { border-left: 2px solid va
 .dot { display: inline-block; width: 10px; height: 10px; border-radius: 5px; margin-right: 7px; } .stage-name { font-weight: 400; font-size: 12px; margin-left: 17px; display: block; }
 .figures { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 26px 30px; } .wide { grid-column: 1 / -1; }
 figure { margin: 0; min-width: 0; } figure h3 { margin: 0 0 4px; } figure svg { width: 100%; height: auto; display: block; } figcaption { font-size: 13px; margin-top: 4px; }
+.funnel { margin-bottom: 26px; align-items: start; } .funnel table { margin-top: 28px; } .funnel th:first-child, .funnel th:last-child, .funnel td:last-child { text-align: left; font-weight: 400; } .funnel td, .funnel th { padding: 3px 7px; } .funnel tr:first-child th[scope=row], .funnel tr:last-child th[scope=row], .funnel thead th { font-weight: 600; }
+.verdict small { display: block; font-weight: 600; color: var(--part); margin-left: 1.45em; } .findings em { font-style: normal; color: var(--part); } .verdict small.contaminated { color: var(--no); } .findings em.wrong { color: var(--no); font-weight: 400; }
 .prompt-line { margin-top: 16px; }
 .answers { display: grid; grid-template-columns: repeat(auto-fit, minmax(240px, 1fr)); gap: 10px; }
 .answer { background: var(--card); border-radius: 8px; padding: 9px 12px; min-width: 0; } .answer header { font-size: 12.5px; color: var(--muted); margin-bottom: 4px; }
@@ -43,7 +45,7 @@ figure { margin: 0; min-width: 0; } figure h3 { margin: 0 0 4px; } figure svg { 
 .dag { min-width: 940px; width: 100%; height: auto; } .dag .edge { fill: none; stroke: var(--muted); stroke-width: 1.3; marker-end: url(#dag-tip); } .dag .tip { fill: var(--muted); }
 .dag rect { fill: var(--card); stroke-width: 1.6; stroke: var(--base); } .dag .rl rect { stroke: var(--zero); } .dag .sft rect { stroke: var(--cold_sft); } .dag .data rect { stroke: var(--align); }
 .dag text { text-anchor: middle; fill: var(--ink); font: 600 13px system-ui, sans-serif; } .dag text.stage { font: 12px ui-monospace, monospace; fill: var(--muted); }
-.key b { font-weight: 600; } code, pre.code { font: 13.5px/1.6 ui-monospace, "DejaVu Sans Mono", monospace; } pre.code { background: var(--card); padding: 12px 14px; border-radius: 8px; overflow-x: auto; }
+.key b { font-weight: 600; } p code { white-space: nowrap; } code, pre.code { font: 13.5px/1.6 ui-monospace, "DejaVu Sans Mono", monospace; } pre.code { background: var(--card); padding: 12px 14px; border-radius: 8px; overflow-x: auto; }
 details { margin: 10px 0; } summary { cursor: pointer; font-weight: 600; }
 @media (max-width: 760px) { main { padding: 18px 14px 40px; } h1 { font-size: 24px; } .figures { grid-template-columns: minmax(0, 1fr); } .findings li { grid-template-columns: 1fr; gap: 2px; } .wide svg { min-width: 720px; } }
 @media print { .findings li, figure, .answer { break-inside: avoid; } }
@@ -52,12 +54,12 @@ details { margin: 10px 0; } summary { cursor: pointer; font-weight: 600; }
 <body><main>
 <h1>The DeepSeek-R1 recipe, this run</h1>
 <p class="faint">Profile <code>{{ run.profile or "unnamed" }}</code>, seed {{ run.seed }}, {{ run.models | length }} models under one protocol.</p>
-<nav class="faint"><a href="#shows">What it shows</a><a href="#results">Results</a><a href="#figures">Figures</a><a href="#traces">Traces</a><a href="#pipeline">Pipeline</a><a href="#again">Run it again</a></nav>
+<nav class="faint"><a href="#shows">What it shows</a><a href="#results">Results</a><a href="#figures">Figures</a><a href="#curation">Curation</a><a href="#traces">Traces</a><a href="#pipeline">Pipeline</a><a href="#again">Run it again</a></nav>
 
 <h2 id="shows">What this run shows</h2>
 <p>{{ lead }}</p>
 <ul class="findings">
-{% for f in findings %}<li class="{{ f.verdict | replace(' ', '-') }}"><span class="verdict">{{ f.verdict }}</span><div><strong>{{ f.claim }}</strong><span class="text">{{ f.text }}</span></div></li>
+{% for f in findings %}<li class="{{ f.verdict | replace(' ', '-') }}"><span class="verdict">{{ f.verdict }}{% if f.mark %}<small class="{{ f.mark | replace(' ', '-') }}">{{ f.mark }}</small>{% endif %}</span><div><strong>{{ f.claim }}</strong><span class="text">{{ f.text }}{% if f.caution %} <em{% if f.mark == "contaminated" %} class="wrong"{% endif %}>{{ f.caution }}</em>{% endif %}</span></div></li>
 {% endfor %}</ul>
 <p class="faint">Shown: the 95% interval clears zero (where the claim is a difference) and the size reaches this project's goal. Partly shown: only part of that holds. Not shown: at this scale these numbers don't support it. Brackets hold 95% intervals.</p>
 
@@ -65,18 +67,31 @@ details { margin: 10px 0; } summary { cursor: pointer; font-weight: 600; }
 <p>{{ note }}</p>
 <div class="scroll" tabindex="0" role="region" aria-label="Results table"><table aria-describedby="results-caption">
 <thead><tr><th class="model"></th><th class="group" colspan="{{ table.ours | length }}">this run</th><th class="group first theirs" colspan="{{ table.theirs | length }}">the paper: another scale, other benchmarks</th></tr>
-<tr><th class="model" scope="col">model</th>{% for head in table.ours %}<th scope="col">{{ head | replace("preference", "prefer\u00adence") }}</th>{% endfor %}{% for head in table.theirs %}<th scope="col" class="theirs{{ ' first' if loop.first }}">{{ head | replace("CodeBench", "\u00adCode\u00adBench") | replace("AlpacaEval", "Alpaca\u00adEval") }}</th>{% endfor %}</tr></thead>
+<tr><th class="model" scope="col">model</th>{% for head in table.ours %}<th scope="col">{{ head | replace("preference", "prefer\u00adence") | replace("contamination", "contam\u00adination") }}</th>{% endfor %}{% for head in table.theirs %}<th scope="col" class="theirs{{ ' first' if loop.first }}">{{ head | replace("CodeBench", "\u00adCode\u00adBench") | replace("AlpacaEval", "Alpaca\u00adEval") }}</th>{% endfor %}</tr></thead>
 <tbody>
 {% for row in table.rows %}<tr><th class="model" scope="row"><span class="dot" style="background: var(--{{ row.kind }})"></span>{{ row.paper }}<span class="stage-name">{{ row.model }}</span></th>
-{%- for cell in row.ours %}<td>{{ cell.text }}{% if cell.interval %}<small>{{ cell.interval }}</small>{% endif %}</td>{% endfor %}
+{%- for cell in row.ours %}<td>{{ cell.text }}{% if cell.small %}<small>{{ cell.small }}</small>{% endif %}</td>{% endfor %}
 {%- for cell in row.theirs %}<td class="theirs{{ ' first' if loop.first }}">{{ cell.text }}</td>{% endfor %}</tr>
 {% endfor %}</tbody></table></div>
 <p class="faint small" id="results-caption">{{ table.caption }}</p>
+<p class="faint small">Contamination: whether the problems that a model was asked stand in any table that leads to its checkpoint, or to a model that made its rows (the rows: <code>r1 data show evaluate@{{ run.models | first }}/contamination</code>). Clean: {{ exposures | selectattr("clean") | map(attribute="paper") | join(", ") or "no model" }}.{% if exposures | rejectattr("clean") | list %} All others:{% endif %}</p>
+{% if exposures | rejectattr("clean") | list %}<ul class="small">
+{% for said in exposures | rejectattr("clean") %}<li><strong>{{ said.paper }}: {{ said.text }}.</strong> <span class="faint">{{ said.detail }}.</span></li>
+{% endfor %}</ul>{% endif %}
 
 <h2 id="figures">Figures</h2>
 <div class="figures">
 {% for chart in charts %}<figure id="fig-{{ chart.key }}"{% if chart.wide %} class="wide"{% endif %}><h3>{{ loop.index }}. {{ chart.title }}</h3>{% if chart.svg %}<div class="scroll">{{ chart.svg | safe }}</div>{% endif %}<figcaption>{{ chart.caption }}</figcaption></figure>
 {% endfor %}</div>
+
+<h2 id="curation">What curation dropped</h2>
+<p>Rows that came in, were dropped and stayed, of every stage that curates. A row is dropped for the first reason that holds; each bar ends where the next one begins. The dropped rows: <code>r1 data show rejection --rejected</code>.</p>
+{% for part in funnels %}<div class="figures funnel"><figure id="fig-{{ part.chart.key }}"><h3>{{ part.chart.title }}</h3>{% if part.chart.svg %}<div class="scroll">{{ part.chart.svg | safe }}</div>{% endif %}<figcaption>{{ part.chart.caption }}</figcaption></figure>
+{% if part.lines %}<div class="scroll" tabindex="0" role="region" aria-label="{{ part.chart.title }}: table"><table>
+<thead><tr><th scope="col">step</th><th scope="col">rows</th><th scope="col">share</th><th scope="col">left</th><th scope="col">what it means</th></tr></thead>
+<tbody>{% for line in part.lines %}<tr><th scope="row">{{ line.step }}</th><td>{{ "{:,}".format(line.rows) }}</td><td>{{ line.share }}</td><td>{{ "{:,}".format(line.last) }}</td><td>{{ line.meaning }}</td></tr>
+{% endfor %}</tbody></table></div>{% endif %}</div>
+{% endfor %}
 
 <h2 id="traces">Sample traces</h2>
 <p>Chosen by rule, never by how well they look: the hardest problem of each family with the smallest row id, and the first draw. <mark>wait</mark> marks reflective words; connectives are tinted by language: <b class="en">English</b>, <b class="zh">中文</b>.</p>

@@ -8,7 +8,8 @@ from pathlib import Path
 
 import polars as pl
 
-from stages.contract.schemas import ROLLOUTS, SCORES, content_id
+from stages.contract.contamination import Contamination
+from stages.contract.schemas import CONTAMINATION, ROLLOUTS, SCORES, content_id
 from stages.contract.tables import write_table
 
 FAMILIES = ("chain", "word", "logic", "code")
@@ -51,6 +52,13 @@ MODELS: Mapping[str, Character] = {
 }
 
 
+FUNNELS: Mapping[str, Mapping[str, int]] = {
+    "prompts": {"held_out_text": 30},
+    "cold_start": {"incorrect": 100, "duplicate": 300},
+    "rejection": {"incorrect": 200, "mixed_language": 1, "duplicate": 400},
+}
+
+
 def write_run(
     data: Path,
     *,
@@ -64,8 +72,11 @@ def write_run(
     """Write a run's inputs below `data`."""
     for name, character in models.items():
         write_scores(data, name, character, problems=problems, draws=draws, general=general)
+        write_contamination(data, name)
     if not plots:
         return
+    for stage, dropped in FUNNELS.items():
+        write_funnel(data, stage, 1200, dropped)
     for place, stage in enumerate(("zero", "grpo", "align")):
         _write_curves(
             data,
@@ -79,6 +90,36 @@ def write_run(
         _write_rollouts(data, stage)
     (data / "metrics").mkdir(parents=True, exist_ok=True)
     (data / "metrics" / "zero.json").write_text(json.dumps({"validation_accuracy": 0.92, "entropy": 0.31}))
+
+
+def write_contamination(
+    data: Path,
+    name: str,
+    *,
+    seen: Sequence[int] = (),
+    general: Sequence[int] = (),
+    alike: Sequence[int] = (),
+    unknown: Sequence[str] = (),
+) -> None:
+    """Write that a model saw these test problems and general prompts, and others that are like these."""
+    met = [("task", place, True) for place in seen] + [("general", place, True) for place in general]
+    rows = []
+    for kind, place, counts in [*met, *(("task", place, False) for place in alike)]:
+        task = content_id(kind, [place])
+        row: dict[str, object] = {
+            "r1_parents": [task], "r1_op": "decontaminate", "model": name, "task_id": task, "family": FAMILIES[place % 4],
+            "how": "held_out_text" if counts else "held_out_ngram", "counts": counts, "table": "prompts/train.parquet", "row_id": "r",
+        }  # fmt: skip
+        rows.append({"r1_id": CONTAMINATION.row_id(row), **row})
+    frame = pl.DataFrame(rows, schema=CONTAMINATION.schema)
+    Contamination(rows=frame, tables=["prompts/train.parquet"], unknown=unknown).write(data / "evaluate" / name)
+
+
+def write_funnel(data: Path, stage: str, rows: int, dropped: Mapping[str, int]) -> None:
+    steps = {"in": rows, **dropped, "out": rows - sum(dropped.values())}
+    path = data / "plots" / stage / "funnel.tsv"
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(f"{step}\t{count}\n" for step, count in [("step", "rows"), *steps.items()]))
 
 
 def write_scores(data: Path, name: str, character: Character, *, problems: int, draws: int, general: int) -> None:

@@ -2,6 +2,7 @@
 
 import json
 import re
+import shutil
 import subprocess
 import sys
 from collections.abc import Mapping
@@ -13,6 +14,7 @@ from xml.etree import ElementTree
 import polars as pl
 import pytest
 
+from r1cli.pipeline import load
 from stages.contract.errors import UserError
 from stages.contract.events import Silent
 from stages.contract.job import Paths
@@ -25,6 +27,7 @@ from stages.evals.summary import headline
 from stages.figures.findings import findings
 from stages.figures.inputs import curves
 from stages.report import main
+from tests.cli.conftest import ROOT
 from tests.figures.synthetic import MODELS, Character, write_run
 
 PROBLEMS = 32
@@ -88,6 +91,16 @@ def test_another_process_gives_the_same_bytes(whole: Path, tmp_path: Path) -> No
         assert (tmp_path / "out" / path.name).read_bytes() == path.read_bytes(), path.name
 
 
+def test_it_reads_what_dvc_yaml_lists_and_nothing_else(whole: Path, tmp_path: Path) -> None:
+    deps = next(stage.deps for stage in load(ROOT).stages if stage.name == "report")
+    for dep in [Path(dep) for dep in deps if dep.startswith("data/")]:
+        copy = shutil.copytree if (whole.parent / dep).is_dir() else shutil.copyfile
+        (tmp_path / dep).parent.mkdir(parents=True, exist_ok=True)
+        copy(whole.parent / dep, tmp_path / dep)
+    out = report(tmp_path / "data", tmp_path / "out")
+    assert [path.name for path in whole.iterdir() if (out / path.name).read_bytes() != path.read_bytes()] == []
+
+
 class _Page(HTMLParser):
     """Collects what a browser would load, all ids and references to them, and the pictures."""
 
@@ -121,7 +134,7 @@ def test_the_page_loads_nothing_and_its_references_hold(whole: Path) -> None:
     assert page.loads == [] and "@import" not in text and "http" not in text
     assert all(reference.startswith("#") and reference[1:] in page.ids for reference in page.references)
     assert len(page.ids) == len(set(page.ids))
-    assert len(page.pictures) == 11  # ten figures and the pipeline
+    assert len(page.pictures) == 14  # ten figures, three funnels and the pipeline
     assert all(picture["role"] == "img" and len(picture["aria-label"] or "") > 40 for picture in page.pictures)
     assert len(text.encode()) < 3_000_000
 

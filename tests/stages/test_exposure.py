@@ -7,6 +7,7 @@ import polars as pl
 import pytest
 
 from stages.assembly.exposure import contamination, seen_by
+from stages.contract.contamination import Contamination, read_contamination
 from stages.contract.determinism import Determinism
 from stages.contract.events import Silent
 from stages.contract.job import Paths
@@ -79,6 +80,11 @@ def root(tmp_path: Path) -> Path:
 
 
 def verdict(root: Path, model: str = "sft", *tasks: dict[str, object]) -> tuple[pl.DataFrame, dict[str, float]]:
+    found, figures = looked(root, model, *tasks)
+    return found.rows, figures
+
+
+def looked(root: Path, model: str, *tasks: dict[str, object]) -> tuple[Contamination, dict[str, float]]:
     work = root / ".r1"
     paths = Paths(
         data=root / "data", out=work / "out", metrics=work / "m.json", plots=work / "plots", store=work / "store" / "evaluate"
@@ -112,6 +118,20 @@ def test_the_verdict_names_the_rows(root: Path) -> None:
     again, figures_again = verdict(root)  # from the store
     assert again.equals(found) and figures_again == figures
     assert len(list((root / ".r1" / "store" / "exposure").iterdir())) == 3
+
+
+def test_an_evaluation_says_what_was_looked_at_and_what_could_not_be(root: Path) -> None:
+    found, _ = looked(root, "sft")
+    (root / "data" / "cold_start" / "examples.parquet").write_bytes(b"other")
+    (root / ".r1" / "store" / "exposure").rename(root / "elsewhere")
+    changed, _ = looked(root, "sft")
+    assert found.tables == ["cold_start/examples.parquet", "prompts/corpus.parquet", "prompts/train.parquet"]
+    assert found.unknown == [] and changed.unknown == ["cold_start/examples.parquet is not here as it was"]
+    for one in (found, changed):
+        (root / "out").mkdir(exist_ok=True)
+        one.write(root / "out")
+        again = read_contamination(root / "out")
+        assert again.rows.equals(one.rows) and (again.tables, again.unknown) == (one.tables, one.unknown)
 
 
 def test_what_cannot_be_looked_at_is_counted(root: Path) -> None:

@@ -95,9 +95,9 @@ STAGES = {
     "align": _expected({"rollouts.parquet": ROLLOUTS}, RL_METRICS | {"preference"}, CHECKPOINT, "curve validation"),
     "distill@small": _expected({}, SFT_METRICS, CHECKPOINT, "curve"),
     "student_zero@small": _expected({"rollouts.parquet": ROLLOUTS}, RL_METRICS, CHECKPOINT, "curve validation"),
-    "evaluate@base": _expected(EVALUATED, EVALUATION, set()),
-    "evaluate@align": _expected(EVALUATED, EVALUATION, set()),
-    "evaluate@distill-small": _expected(EVALUATED, EVALUATION, set()),
+    "evaluate@base": _expected(EVALUATED, EVALUATION, {"contamination.json"}),
+    "evaluate@align": _expected(EVALUATED, EVALUATION, {"contamination.json"}),
+    "evaluate@distill-small": _expected(EVALUATED, EVALUATION, {"contamination.json"}),
 }
 
 
