@@ -220,7 +220,7 @@ def sampled_rows(
     there = model.processes.first({begin for begin, path in files.items() if path.exists()})
     if there:
         report.note(
-            f"{sum(len(tasks[begin : begin + CHUNK]) for begin in there)} of {len(tasks)} prompts were answered"
+            f"{sum(len(tasks[begin : begin + CHUNK]) for begin in there)} of {len(tasks)} prompts were answered before"
         )
     drawn = sample_tasks(
         model,

@@ -64,7 +64,7 @@ rank = int(os.environ.get("RANK", 0))
 worker(rank) if rank else start(main)
 '''
 SECONDS = 300  # on a machine that does much else
-_LOCKS: dict[str, bytes] = {}
+_LOCKS: dict[tuple[str, str], bytes] = {}  # by mode and dvc.yaml
 
 
 def send_prompts(place: Place, toml: str) -> None:
@@ -77,6 +77,25 @@ def send_prompts(place: Place, toml: str) -> None:
     (place.root / "r1.toml").write_text(toml)
     code_lock.write(place.root, code_lock.out_of_date(place.root, ["prompts"]))
     subprocess.run(["git", "commit", "-qam", "a scheduler"], cwd=place.root, check=True)
+
+
+def train_together(project: Place) -> None:
+    """Make `prompts` a training of several processes."""
+    for name, old, new in (
+        (
+            "dvc.yaml",
+            "params: [seed]\n    meta: {gpus: 1}",
+            "params: [seed, trainer]\n    meta: {gpus: 1, distributed: true}",
+        ),
+        ("params.yaml", "seed:", "trainer: {engine: deepspeed}\nseed:"),
+    ):
+        text = (project.root / name).read_text()
+        assert old in text
+        (project.root / name).write_text(text.replace(old, new, 1))
+    # Nothing of DeepSpeed runs here, but manifests say its version.
+    installed = project.root / "deepspeed-0.dist-info"
+    installed.mkdir()
+    (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: deepspeed\nVersion: 0\n")
 
 
 def r1(project: Place, *arguments: str) -> "subprocess.CompletedProcess[str]":
@@ -106,7 +125,7 @@ def counted(project: Place) -> list[int]:
 
 def as_here(project: Place) -> bool:
     """Whether the dvc.lock is that of a local run of the same project. Each mode is run here once."""
-    mode = (project.root / "mode.txt").read_text()
+    mode = (project.root / "mode.txt").read_text(), (project.root / "dvc.yaml").read_text()
     if mode not in _LOCKS:
         twin = Place(root=project.root.parent / "twin")
         left = ("hold", "calls.log", "counted.log", "r1.toml", "dvc.lock", "data", "cache", ".r1")

@@ -17,6 +17,7 @@ from tests.dispatch.life import (
     ended,
     in_order,
     r1,
+    train_together,
     wait_for,
 )
 from tests.ray.cluster import Cluster
@@ -64,8 +65,7 @@ def test_says_where_it_looked_for_ray(project: Place, cluster: Cluster) -> None:
 
 
 def test_two_nodes_are_one_torchrun_and_the_node_that_fails_is_quoted(project: Place) -> None:
-    text = (project.root / "dvc.yaml").read_text().replace("{gpus: 1}", "{gpus: 1, distributed: true}")
-    (project.root / "dvc.yaml").write_text(text)
+    train_together(project)
     edit(project, "cpus_per_node = 1\n", "cpus_per_node = 1\nnodes = 2\n")
     done = r1(project, "run", "prompts")
     assert done.returncode == 0, done.stdout + done.stderr

@@ -18,6 +18,7 @@ from tests.dispatch.life import (
     goes_on_after,
     in_order,
     r1,
+    train_together,
     wait_for,
 )
 from tests.slurm.cluster import Cluster
@@ -49,8 +50,7 @@ def test_brings_back_how_a_job_failed(project: Place, cluster: Cluster) -> None:
 
 
 def test_two_nodes_are_one_torchrun_and_the_node_that_fails_is_quoted(project: Place) -> None:
-    text = (project.root / "dvc.yaml").read_text().replace("{gpus: 1}", "{gpus: 1, distributed: true}")
-    (project.root / "dvc.yaml").write_text(text)
+    train_together(project)
     toml = project.root / "r1.toml"
     toml.write_text(toml.read_text().replace("cpus_per_node = 2\n", "nodes = 2\ngpus_per_node = 1\n"))
     project.set_mode("ok")
