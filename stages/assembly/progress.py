@@ -8,7 +8,7 @@ import socket
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, ExitStack, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Protocol, cast
@@ -216,9 +216,15 @@ class Samples:
             raise UserError("what was saved doesn't fit the data", hint="rm -r .r1/work ; then run it again")
         return {number: partial(_read, found.folder, draws) for number, found in commits.items()}
 
-    def share(self, pieces: Mapping[int, Sequence[str]], sample: Callable[[int], list[list[Completion]]]) -> None:
+    def share(
+        self,
+        pieces: Mapping[int, Sequence[str]],
+        sample: Callable[[int, int | None], list[list[Completion]]],
+        *,
+        ahead: bool,
+    ) -> None:
         """Sample pieces until none is left, where several workers share them; else nothing happens. What is committed is
-        then found by the one that leads.
+        then found by the one that leads. With `ahead` a worker holds its next piece already, which `sample` is told of.
 
         Raises:
             HelpedError: this process is not the one that leads.
@@ -229,16 +235,28 @@ class Samples:
         shared = Pieces(self._attempt.folder / f"{self._name}-pieces")
         done = set(numbers(parent))
         shared.offer(number for number in pieces if number not in done)
-        with phases("generate"):
-            while shared.left():
-                number = shared.take()
-                if number is None:  # others have the rest: they may die
+        with phases("generate"), ExitStack() as held:  # after an error all are given up
+
+            def take() -> tuple[int, ExitStack] | None:
+                if (number := shared.take()) is None:
+                    return None
+                piece = held.enter_context(ExitStack())
+                piece.enter_context(shared.held(number))
+                return number, piece
+
+            mine = take()
+            while mine or shared.left():
+                if mine is None:  # others have the rest: they may die
                     with phases("collective"):
                         time.sleep(POLL_S)
+                    mine = take()
                     continue
-                with self.under_way(), shared.held(number):
+                (number, piece), then = mine, take() if ahead else None
+                with self.under_way():
                     if not (parent / str(number)).exists():
-                        self.put(number, pieces[number], sample(number))
+                        self.put(number, pieces[number], sample(number, then[0] if then else None))
+                    piece.close()
+                mine = then or take()
         if helps(os.environ):
             raise HelpedError
 

@@ -108,7 +108,7 @@ def sample_tasks(
             "logps": False,
         }
 
-    def sample(begin: int, then: int | None = None) -> list[list[Completion]]:
+    def sample(begin: int, then: int | None) -> list[list[Completion]]:
         with phases("generate"):
             if isinstance(model.engine, LooksAhead) and then is not None:
                 model.engine.ahead(**asked(begin))
@@ -123,7 +123,7 @@ def sample_tasks(
             for (task, number, completion, text), one in zip(new, grades, strict=True)
         ]
 
-    samples.share(ids, sample)
+    samples.share(ids, sample, ahead=isinstance(model.engine, LooksAhead))
     kept = processes.first(samples.found(ids, draws=draws) if processes.leads else {})
     waiting: deque[tuple[list[Ungraded], Pending | None]] = deque()
     graders = Graders(processes_for(tasks) if processes.leads else 0, template=model.codec.template)

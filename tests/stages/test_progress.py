@@ -24,6 +24,7 @@ from stages.contract.events import Silent
 from stages.contract.job import Paths
 from stages.contract.ledger import Ledger
 from stages.contract.params import Checkpoints, Pretrain
+from stages.contract.pieces import WORKER
 from stages.contract.schemas import ROLLOUTS, content_id
 from stages.contract.tables import write_table
 from stages.contract.task import Score, Task
@@ -324,6 +325,36 @@ def test_samples_without_log_probabilities_come_back_without(tmp_path: Path) -> 
     samples.put(0, ["a", "b"], without)
     (read,) = samples.found({0: ["a", "b"]}, draws=2).values()
     assert read() == without
+
+
+@pytest.mark.parametrize("ahead", [True, False])
+def test_who_shares_pieces_knows_its_next_one_where_that_helps(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, ahead: bool
+) -> None:
+    monkeypatch.setenv(WORKER, "0")
+    attempt, calls = Attempt(tmp_path / "steps", EVERY_STEP), list[tuple[int, int | None]]()
+    pieces = {0: ["a", "b"], 2: ["c", "d"], 4: ["e", "f"]}
+
+    def sample(number: int, then: int | None) -> list[list[Completion]]:
+        held = sorted(path.name for path in (tmp_path / "steps" / "x-pieces").iterdir())
+        assert [name.partition(".")[0] for name in held if "." in name] == [
+            str(n) for n in (number, then) if n is not None
+        ]
+        if then == 4 and not calls[1:]:
+            calls.append((-1, None))
+            raise RuntimeError("planted")
+        calls.append((number, then))
+        return GROUPS
+
+    samples = Samples(_paths(tmp_path, attempt), "x", Notes())
+    if ahead:
+        with pytest.raises(RuntimeError, match="planted"):
+            samples.share(pieces, sample, ahead=True)  # what it held is anybody's again
+    samples.share(pieces, sample, ahead=ahead)
+    wanted = [(0, 2), (-1, None), (2, 4), (4, None)] if ahead else [(0, None), (2, None), (4, None)]
+    assert calls == wanted
+    assert sorted(samples.found(pieces, draws=2)) == [0, 2, 4]
+    assert not list((tmp_path / "steps" / "x-pieces").iterdir())
 
 
 def test_asked_to_stop_the_piece_is_kept(tmp_path: Path) -> None:
