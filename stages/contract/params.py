@@ -317,7 +317,9 @@ class Rejection(Curation):
     min_language: float  # traces of lower language consistency are dropped
     total: int = 0  # rows wanted in all, of each domain its share; 0: all that are left
     shares: dict[str, float] = field(default_factory=lambda: dict[str, float](TABLE_5))  # of domains, in any unit
-    domains: dict[str, str] = field(default_factory=dict)  # family -> domain, where it has another name
+    domains: dict[str, str] = field(default_factory=dict)  # family or category -> domain, where it has another name
+    names: list[str] = field(default_factory=list)  # what the model may call itself and its makers in general rows
+    min_quality: dict[str, float] = field(default_factory=dict)  # import -> least score of its general rows
 
     def targets(self) -> dict[str, int]:
         """Rows wanted of each domain, or nothing if all are."""

@@ -9,11 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.contract.errors import UserError
+from stages.ingest.general import COLUMNS
 from stages.ingest.presets import PRESETS, Preset
 from stages.ingest.shapes import CATEGORIES, CODE_COLUMNS, LICENSES, THOUGHT_COLUMNS
 from tests.ingest.test_presets import run
 
-EXTRA = (*CATEGORIES, *CODE_COLUMNS, *LICENSES, *THOUGHT_COLUMNS, "kind", "num_tokens", "source", "input")
+EXTRA = (*CATEGORIES, *COLUMNS, *CODE_COLUMNS, *LICENSES, *THOUGHT_COLUMNS, "kind", "num_tokens", "source", "input")
 TURN = st.dictionaries(
     st.sampled_from(["role", "from", "content", "value", "reasoning_content", "text"]),
     st.sampled_from(["user", "human", "assistant", "gpt", "system", "", None, 5, ["x"], [{"text": "y"}], "</think>"]),
@@ -37,6 +38,7 @@ def columns(one: Preset) -> list[str]:
 def records(one: Preset) -> st.SearchStrategy[list[dict[str, object]]]:
     own = {name: GOOD | CHAT | VALUES for name in columns(one)}
     own |= {name: st.just("Yes") | VALUES for name in one.wanted}
+    own |= {"category": st.sampled_from(sorted(one.categories))} if one.categories else {}
     more = {name: VALUES for name in EXTRA if name not in own}
     return st.lists(st.fixed_dictionaries(own, optional=more), min_size=1, max_size=3)
 
@@ -58,8 +60,15 @@ def test_any_values_in_known_columns(one: Preset) -> None:
                 return
             imported.append(found)
             assert found.metrics["rows"] == len(rows)
-            kept = found.tasks.height + found.rejected.height + found.traces.height + found.traces_rejected.height
-            assert kept >= len(rows)  # nothing vanishes
+            tables = (
+                found.tasks,
+                found.rejected,
+                found.traces,
+                found.traces_rejected,
+                found.general,
+                found.general_rejected,
+            )
+            assert sum(table.height for table in tables) >= len(rows)  # nothing vanishes
 
     check()
     assert imported  # not all of them were refused
