@@ -4,7 +4,7 @@ Paper: RL data (B.3.1), and the traces and general rows that cold start and reje
 that rows may have are in stages/ingest/presets.py. Nothing is dropped silently: the rejected tables hold every row that is
 left out, with the reason. Decontamination is the `prompts` stage's work, filtering that of the curation.
 Reads: the source. Writes: tasks, rejected, import.json; where rows have responses traces-NNNNN, or general-NNNNN for
-general rows, and what of them was left out.
+general rows, and what of them was left out; solutions-NNNNN of problems that no training row may hold.
 """
 
 import json
@@ -16,30 +16,26 @@ from dataclasses import asdict, dataclass, field
 import polars as pl
 
 from stages.assembly.general import general_row
+from stages.assembly.imported import Origin, solutions, task_row, trace_row
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start_tool
-from stages.contract.schemas import GENERAL, TASKS, TRACES, content_id
+from stages.contract.schemas import DOCUMENTS, GENERAL, TASKS, TRACES
 from stages.contract.tables import write_table
 from stages.curate.dedup import deduplicate
-from stages.curate.words import normalise
 from stages.ingest import general
 from stages.ingest.files import Source, Wanted, download, find
 from stages.ingest.presets import AUTO, Preset, preset
 from stages.ingest.records import records
-from stages.ingest.shapes import KINDS, Parts, Response, clean, parts
-from stages.ingest.shards import Responses
+from stages.ingest.shapes import KINDS, Parts, Response, parts
+from stages.ingest.shards import Responses, Shards
 from stages.rewards.code_task import read_task
-from stages.rewards.extraction import final_answer
-from stages.rewards.language import dominant
-from stages.rewards.maths import read
 from stages.rewards.scorer import gradable
 
-ROLES = ("train", "validation", "test")
+ROLES = ("train", "validation", "test", "held_out")
 COLUMNS = ("prompt", "answer", "solution", "response", "messages", "source", "license", "category", *general.COLUMNS)
 HINT = "r1 data import --help"
 EVERY = 1000  # records between two reports
-_CALCULATOR = re.compile(r"<<[^<>]*>>")
 _NONE = Response(text="")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 
@@ -90,6 +86,7 @@ class Found:
 
     traces: Responses
     general: Responses
+    solutions: Shards
     tasks: list[pl.DataFrame] = field(default_factory=list)
     waiting: list[dict[str, object]] = field(default_factory=list)
     dropped: list[dict[str, object]] = field(default_factory=list)
@@ -101,9 +98,14 @@ def main(arguments: Mapping[str, str], paths: Paths, report: Reporter) -> None:
     wanted = Arguments(**arguments)
     place = Wanted(source=wanted.source, revision=wanted.revision, config=wanted.config, split=wanted.split)
     source = find(place, scratch=paths.metrics.parent / "download", download=download)
-    found = Found(traces=Responses(paths.out, TRACES), general=Responses(paths.out, GENERAL))
+    found = Found(
+        traces=Responses(paths.out, TRACES),
+        general=Responses(paths.out, GENERAL),
+        solutions=Shards(paths.out, "solutions", DOCUMENTS),
+    )
     shape = _take_files(source, wanted, found, report)
     tasks, rejected = _finished(found)
+    found.solutions.flush()
     responses = found.traces.finish() | found.general.finish()
     if tasks.is_empty() and not (found.traces.kept.count or found.general.kept.count):
         raise _nothing(source, found)
@@ -128,6 +130,7 @@ def main(arguments: Mapping[str, str], paths: Paths, report: Reporter) -> None:
 def _take_files(source: Source, wanted: Arguments, found: Found, report: Reporter) -> Preset | None:
     """Read every file; returns the preset that the first row was read by."""
     report.phase("rows", total=0)
+    origin = Origin(name=wanted.name, label=source.label, revision=source.revision, license=_license(wanted, source))
     shape: Preset | None = None
     for path in source.files:
         for record in records(path):
@@ -140,38 +143,42 @@ def _take_files(source: Source, wanted: Arguments, found: Found, report: Reporte
             row = parts(given, shape, source.label)
             if (wanted.kind or row.kind) == "general":
                 asked = general.demands(given, shape, f"{source.label}, row {found.rows}")
-                _take_general(row, asked, wanted, source, found)
+                _take_general(row, asked, origin, found)
             else:
-                _take(row, wanted, source, found)
+                _take(row, wanted, origin, found)
             if found.rows % EVERY == 0:
                 report.step(found.rows)
     report.step(found.rows)
     return shape
 
 
-def _take(row: Parts, wanted: Arguments, source: Source, found: Found) -> None:
+def _take(row: Parts, wanted: Arguments, origin: Origin, found: Found) -> None:
     """Add one record's task and traces, or the reasons why there are none."""
-    task = task_row(row, wanted=wanted, source=source)
+    task = task_row(row, origin)
     task_id = ""
     if row.golds is not None:
         task_id = _take_task(task, row, found)
+    if task_id and wanted.role != "train":
+        for solution in solutions(row, task_id, task):
+            found.solutions.add(solution)
     # A row that should have a response and has none is written down as a dropped one.
     for response in row.responses or ([_NONE] if row.golds is None else ()):
         found.traces.add(trace_row(task, task_id, row, response), row.drop)
 
 
-def _take_general(row: Parts, asked: general.Demands, wanted: Arguments, source: Source, found: Found) -> None:
+def _task_problem(tests: str) -> str:
+    """Why a code task can't be graded, or nothing."""
+    try:
+        read_task(json.loads(tests))
+    except ValueError as error:
+        return f"bad_task:{next(iter(str(error).splitlines()), 'unreadable')}"
+    return ""
+
+
+def _take_general(row: Parts, asked: general.Demands, origin: Origin, found: Found) -> None:
     """Add a general record's responses, or the reasons why there are none."""
     for response in row.responses or (_NONE,):
-        said = general_row(
-            asked,
-            prompt=row.prompt,
-            response=clean(response.text),
-            num_tokens=row.num_tokens,
-            source=_source(row, source),
-            revision=source.revision,
-            license=row.license or _license(wanted, source),
-        )
+        said = general_row(asked, row, response, origin)
         found.general.add(said, row.drop or asked.drop)
 
 
@@ -236,81 +243,6 @@ def _unparsable(tasks: pl.DataFrame) -> list[str]:
 
 def _license(wanted: Arguments, source: Source) -> str:
     return wanted.license or source.card.license
-
-
-def _source(row: Parts, source: Source) -> str:
-    return f"{source.label}#{row.origin}" if row.origin else source.label
-
-
-def task_row(row: Parts, *, wanted: Arguments, source: Source) -> dict[str, object]:
-    """A row of the task pool; prompt or answer are empty where the record has none."""
-    task: dict[str, object] = {
-        "r1_parents": [],
-        "r1_op": "ingest",
-        "kind": "reasoning",
-        "family": wanted.name,
-        "difficulty": row.level,
-        "language": dominant(row.prompt),
-        "prompt": row.prompt,
-        "answer": _program(row) if row.tests else gold_answer(row),
-        "tests": row.tests,
-        "states": [content_id("prompt", [normalise(row.prompt)])],
-        "source": _source(row, source),
-        "revision": source.revision,
-        "license": row.license or _license(wanted, source),
-    }
-    return {"r1_id": TASKS.row_id(task), **task}
-
-
-def trace_row(task: Mapping[str, object], task_id: str, row: Parts, response: Response) -> dict[str, object]:
-    """A response to a task as a row of traces."""
-    shared = ("kind", "family", "language", "prompt", "answer", "source", "revision", "license")
-    states = task["states"]
-    assert isinstance(states, list)
-    trace: dict[str, object] = {
-        "r1_parents": [],
-        "r1_op": "ingest",
-        "task_id": task_id or states[0],
-        **{name: task[name] for name in shared},
-        "response": clean(response.text),
-        "verdict": response.verdict,
-        "reason": response.reason,
-        "num_tokens": row.num_tokens,
-    }
-    return {"r1_id": TRACES.row_id(trace), **{name: trace[name] for name in TRACES.columns if name != "r1_id"}}
-
-
-def _program(row: Parts) -> str:
-    """A code task's reference program, if it has one."""
-    return row.golds[0][0] if row.golds else ""
-
-
-def _task_problem(tests: str) -> str:
-    """Why a code task can't be graded, or nothing."""
-    try:
-        read_task(json.loads(tests))
-    except ValueError as error:
-        return f"bad_task:{next(iter(str(error).splitlines()), 'unreadable')}"
-    return ""
-
-
-def gold_answer(row: Parts) -> str:
-    """The final answer of a record: what follows `####`, what the last box holds, or the whole bare answer.
-
-    A worked solution counts by its mark alone, for without one it is a text. Integers are written plainly, without
-    separators, leading zeros or `$`; everything else stays as it is.
-    """
-    for value, by_mark in () if row.no_gold else row.golds or ():
-        if "####" in value or "\\boxed" in value:
-            value = final_answer(value).answer or ""
-        elif by_mark:
-            value = ""
-        answer = clean(_CALCULATOR.sub("", value))
-        if answer:
-            number = read(answer)
-            plain = number.number is not None and number.number.denominator == 1 and not (number.unit or number.percent)
-            return number.text if plain else answer
-    return ""
 
 
 if __name__ == "__main__":

@@ -2,7 +2,7 @@
 
 Paper: section 2.3.3 and B.3.3 (about 600K reasoning rows and 200K general ones; Table 5). The embedded
 world's people write the general rows, as V3's pipeline and annotators do in the paper; some write badly.
-Reads: data/prompts/{train,general,validation,test}.parquet, data/grpo/checkpoint.
+Reads: data/prompts/{train,general,validation,test,held_out}.parquet, data/grpo/checkpoint.
 Writes: examples.parquet (+ rejected).
 """
 
@@ -12,7 +12,7 @@ from functools import partial
 import polars as pl
 
 from stages.assembly.curation import Part, curated
-from stages.assembly.rows import held_out_tasks, sampled_rows
+from stages.assembly.rows import held_out_problems, sampled_rows
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Params
@@ -57,7 +57,7 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
             Part(name="general", files=lambda store: [store.write("general.parquet", written)], recipe=as_written),
         ],
         settings,
-        held_out_tasks(paths),
+        held_out_problems(paths),
         paths,
         report,
         template=params.rollout.template,

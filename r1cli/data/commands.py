@@ -146,7 +146,9 @@ def import_command(
     kind: Annotated[
         str, typer.Option("--kind", help="reasoning or general; default: as the rows say, else reasoning.")
     ] = "",
-    role: Annotated[str, typer.Option("--role", help="train, validation or test.")] = "train",
+    role: Annotated[
+        str, typer.Option("--role", help="train, validation, test, or held_out: no row of training may hold it.")
+    ] = "train",
     license: Annotated[
         str, typer.Option("--license", help="The licence to record in each row that has none; else the card's.")
     ] = "",

@@ -42,9 +42,10 @@ def bring_in(
     show(found)
     edits: list[tuple[tuple[str, ...], object]] = []
     said = []
-    if found.get("tasks", 1):
+    if found.get("tasks", 1) or role == "held_out":
         edits += [(("prompts", "imports"), _with(pool, name)), (("prompts", "import_roles", name), role)]
-        said.append(f"{project.shown(target)} joins the task pool for {role}: r1 run prompts")
+        joins = "is held out from all training" if role == "held_out" else f"joins the task pool for {role}"
+        said.append(f"{project.shown(target)} {joins}: r1 run prompts")
     tables = {"traces": "traces", "general": "general rows"}
     said += [f"{found[t]:,.0f} {words}: r1 data show {name}/{t}" for t, words in tables.items() if found.get(t)]
     mixed = _names(values, "rejection")

@@ -26,7 +26,6 @@ from stages.curate.shards import Source, Store, plan
 from stages.curate.stream import Funnel, curate
 from stages.rewards.language import consistency
 from stages.rewards.scorer import grade
-from stages.tasks.corpus import SOURCE
 
 MIN_WORDS = 3  # of an imported general answer
 ROWS = {**EXAMPLES.columns, **GRADED}
@@ -51,15 +50,14 @@ def curated(
     template: Template,
     workers: int,
 ) -> Funnel:
-    """Curate the parts and the imported traces that the settings name, and write examples.parquet, its sidecar and the
-    funnel. `held_out` are tasks; those of the embedded world are guarded by their states (GRADED's `held_out`)."""
+    """Curate the parts and the imports that the settings name, and write examples.parquet, its sidecar and the funnel.
+    `held_out` are `held_out_problems`; those of the embedded world are guarded by their states (GRADED's `held_out`)."""
     reasoning = next(part.recipe for part in parts if part.recipe.verified)
     with _store(paths) as store:
         sources = [Source(name=part.name, files=part.files(store), recipe=part.recipe) for part in parts]
         for name in settings.imports:
             sources += _imported(store, name, paths, template, reasoning, settings)
-        benchmarks = held_out.filter(pl.col("source") != SOURCE["source"])
-        found = plan(sources, benchmarks, ngram=settings.ngram, code=paths.code())
+        found = plan(sources, held_out, ngram=settings.ngram, code=paths.code())
         report.phase("curation", total=len(found.shards))
         wanted = Wanted(
             near=settings.near_duplicates,

@@ -23,7 +23,13 @@ from stages.contract.schemas import CONTAMINATION, content_id
 from stages.curate.decontaminate import HOW, HeldOut, hold_out, matches
 from stages.tasks.corpus import SOURCE
 
-HELD_OUT = ("validation.parquet", "test.parquet", "general_validation.parquet", "general_test.parquet")
+HELD_OUT = (
+    "validation.parquet",
+    "test.parquet",
+    "held_out.parquet",
+    "general_validation.parquet",
+    "general_test.parquet",
+)
 TEXTS = ("prompt", "text", "answer", "response", "completion", "chosen", "rejected")
 _ROWS = 20_000  # read at a time
 

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 
 import polars as pl
 
+from stages.assembly.imported import Origin
 from stages.contract.errors import UserError
 from stages.contract.schemas import DEMANDS, EXAMPLES, GENERAL, content_id
 from stages.contract.transcript import ANSWER, END_ANSWER, END_THINK, THINK, Template, split
@@ -15,15 +16,14 @@ from stages.curate.general import ASKED
 from stages.curate.recipe import GRADED
 from stages.curate.words import normalise
 from stages.ingest.general import Demands
+from stages.ingest.shapes import Parts, Response, clean
 from stages.rewards.language import consistency, dominant
 from stages.rewards.scripts import is_in, language_code
 
 ROWS = {**EXAMPLES.columns, **GRADED, **ASKED}
 
 
-def general_row(
-    asked: Demands, *, prompt: str, response: str, num_tokens: int, source: str, revision: str, license: str
-) -> dict[str, object]:
+def general_row(asked: Demands, row: Parts, response: Response, origin: Origin) -> dict[str, object]:
     """A row of GENERAL.
 
     Raises:
@@ -32,28 +32,26 @@ def general_row(
     language = language_code(asked.answer_language)
     if asked.answer_language and not language:
         raise UserError(
-            f"{source}: answer_language {asked.answer_language[:80]!r} is not known",
+            f"{origin.label}: answer_language {asked.answer_language[:80]!r} is not known",
             hint="a code such as zh or de, or an English name: --value answer_language=zh",
         )
-    row: dict[str, object] = {
+    found: dict[str, object] = {
         "r1_parents": [],
         "r1_op": "ingest",
-        "task_id": content_id("prompt", [normalise(prompt)]),
+        "task_id": content_id("prompt", [normalise(row.prompt)]),
         "category": asked.category,
-        "language": dominant(prompt),
-        "prompt": prompt,
-        "response": response,
+        "language": dominant(row.prompt),
+        "prompt": row.prompt,
+        "response": clean(response.text),
         "thought": asked.thought,
         "answer_language": language,
         "references": asked.references,
         "safety": asked.safety,
         "quality": asked.quality,
-        "num_tokens": num_tokens,
-        "source": source,
-        "revision": revision,
-        "license": license,
+        "num_tokens": row.num_tokens,
+        **origin.of(row),
     }
-    return {"r1_id": GENERAL.row_id(row), **row}
+    return {"r1_id": GENERAL.row_id(found), **found}
 
 
 def graded_general(rows: pl.DataFrame, template: Template) -> pl.DataFrame:

@@ -34,7 +34,7 @@ class Prompts:
     test: int
     general_held_out: float  # share of the general prompts' subjects held out for validation, and as many for test
     imports: list[str]  # folders below data/imports/ whose tasks join the pool
-    import_roles: dict[str, str]  # import name -> train | validation | test
+    import_roles: dict[str, str]  # import name -> train | validation | test | held_out
     ngram: int  # word n-gram for decontamination
     forget: list[str] = field(default_factory=list)  # ids of rows that are dropped here (`r1 forget`)
 

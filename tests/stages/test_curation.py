@@ -50,7 +50,7 @@ def run(
     funnel = curated(
         [Part(name="sampled", files=lambda store: [], recipe=RECIPE)],
         Curation(keep_per_prompt=2, max_repetition=0.5, **{"imports": ["some"], **settings}),  # type: ignore[arg-type]
-        pl.DataFrame([held_out()], schema=TASKS.schema),
+        pl.DataFrame([held_out()], schema=TASKS.schema).with_columns(solution=False),
         paths,
         Silent(),
         template="chat",

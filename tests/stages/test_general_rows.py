@@ -80,9 +80,9 @@ def run(data: Path, work: Path, settings: Curation) -> tuple[Funnel, pl.DataFram
         "r1_parents": [], "r1_op": "ingest", "kind": "reasoning", "family": "aime", "difficulty": 0, "language": "en",
         "prompt": HELD_OUT, "answer": "1", "tests": "", "states": [], "source": "file:aime.jsonl", "revision": "", "license": "",
     }  # fmt: skip
-    held_out = pl.DataFrame([{"r1_id": TASKS.row_id(task), **task}], schema=TASKS.schema)
+    held_out = pl.DataFrame([{"r1_id": TASKS.row_id(task), **task}], schema=TASKS.schema).with_columns(solution=False)
     recipe = Recipe(verified=True, template="chat", min_language=0.9, domains=getattr(settings, "domains", {}))
-    sampled = [Part(name="sampled", frames=[NONE], recipe=recipe)]
+    sampled = [Part(name="sampled", files=lambda store: [], recipe=recipe)]
     funnel = curated(sampled, settings, held_out, paths, Silent(), template="chat", workers=1)
     kept = read_table(paths.out / "examples.parquet", EXAMPLES)
     return funnel, kept, read_table(paths.out / "examples_rejected.parquet", EXAMPLES.rejected())

@@ -64,7 +64,7 @@ PROMPTS = (
     _rejected("train", TASKS) | _rejected("validation", TASKS) | _rejected("test", TASKS)
     | _rejected("corpus", DOCUMENTS)
     | {f"{name}.parquet": TASKS for name in ("general", "general_validation", "general_test")}
-    | {"general_rejected.parquet": TASKS.rejected()}
+    | {"general_rejected.parquet": TASKS.rejected(), "held_out.parquet": DOCUMENTS}
 )  # fmt: skip
 COUNTS = {
     "train_tasks", "train_rejected", "validation_tasks", "validation_rejected", "test_tasks", "test_rejected",
@@ -443,7 +443,7 @@ def test_an_import_named_but_not_there_is_refused(data: Path, tmp_path: Path) ->
     with pytest.raises(UserError, match="names 'gsm8k', but data/imports/gsm8k/tasks.parquet is missing") as caught:
         _run(data, "prompts", tmp_path / "out", replace(small.params(), prompts=replace(prompts, imports=["gsm8k"])))
     assert caught.value.hint.startswith("r1 data import")
-    with pytest.raises(UserError, match="'exam' is not one of test, validation, train"):
+    with pytest.raises(UserError, match="'exam' is not one of test, validation, train, held_out"):
         _run(
             data, "prompts", tmp_path / "out",
             replace(small.params(), prompts=replace(prompts, imports=["gsm8k"], import_roles={"gsm8k": "exam"})),
