@@ -75,14 +75,15 @@ def curated(
 
 @contextmanager
 def _store(paths: Paths) -> Iterator[Store]:
-    """The stage's store, locked against being cleaned; a passing one where nothing is kept."""
+    """The stage's store, locked against being cleaned or removed (r1 gc); a passing one where nothing is kept."""
     if paths.store is None:
         with tempfile.TemporaryDirectory() as folder:
             yield Store(Path(folder))
         return
-    store = Store(paths.store)
+    paths.store.parent.mkdir(parents=True, exist_ok=True)
     with (paths.store.parent / f"{paths.store.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
+        store = Store(paths.store)
         yield store
         # What this run didn't use goes, unless another run works with the store at the moment.
         try:

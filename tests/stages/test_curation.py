@@ -1,6 +1,7 @@
 """Imported traces: graded by r1's own rules, filtered, and named by where they come from."""
 
-from collections.abc import Sequence
+import fcntl
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,6 +16,7 @@ from stages.contract.params import Curation, Rejection
 from stages.contract.schemas import EXAMPLES, TASKS, TRACES
 from stages.contract.tables import read_table, write_table
 from stages.curate.recipe import Recipe
+from stages.curate.shards import Store
 from stages.curate.stream import Funnel
 from tests.stages import small
 
@@ -40,7 +42,10 @@ OTHER = trace(
 
 
 def run(
-    folder: Path, rows: Sequence[dict[str, object]], **settings: object
+    folder: Path,
+    rows: Sequence[dict[str, object]],
+    files: Callable[[Store], list[Path]] = lambda store: [],
+    **settings: object,
 ) -> tuple[Funnel, pl.DataFrame, pl.DataFrame]:
     write_table(list(rows), folder / "data" / "imports" / "some" / "traces-00000.parquet", TRACES)
     work = folder / "work"
@@ -48,7 +53,7 @@ def run(
         data=folder / "data", out=work / "out", metrics=work / "m.json", plots=work / "plots", store=folder / "store" / "s"
     )  # fmt: skip
     funnel = curated(
-        [Part(name="sampled", files=lambda store: [], recipe=RECIPE)],
+        [Part(name="sampled", files=files, recipe=RECIPE)],
         Curation(keep_per_prompt=2, max_repetition=0.5, **{"imports": ["some"], **settings}),  # type: ignore[arg-type]
         pl.DataFrame([held_out()], schema=TASKS.schema).with_columns(solution=False),
         paths,
@@ -114,6 +119,20 @@ def test_graded_files_and_shards_are_kept_and_what_is_no_longer_used_goes(tmp_pa
     assert {name for name in again if again[name] != first.get(name)} == set()
     run(tmp_path, [RIGHT])
     assert len({path.name for path in store.iterdir()} - set(again)) == 2  # another file, another shard, no more
+
+
+def test_a_store_is_locked_while_it_is_used(tmp_path: Path) -> None:
+    """`r1 gc --store` asks for the same lock."""
+    asked = []
+
+    def files(store: Store) -> list[Path]:
+        with (tmp_path / "store" / "s.lock").open("w") as lock, pytest.raises(BlockingIOError):
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        asked.append(store.folder)
+        return []
+
+    run(tmp_path, [RIGHT], files=files)
+    assert asked == [tmp_path / "store" / "s"]
 
 
 def test_an_import_that_is_not_there(tmp_path: Path) -> None:
