@@ -27,7 +27,7 @@ from stages.curate.stream import Funnel, curate
 from stages.rewards.language import consistency
 from stages.rewards.scorer import grade
 
-MIN_WORDS = 3  # of an imported general answer
+MIN_WORDS = 3  # of an imported response
 ROWS = {**EXAMPLES.columns, **GRADED}
 
 

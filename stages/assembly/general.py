@@ -73,7 +73,8 @@ def _graded(general: Mapping[str, object], template: Template) -> dict[str, obje
         "family": general["category"],
         "response": in_form(thought, answer, template) if answer is not None else response,
         "verdict": "unknown",
-        "language_consistency": consistency(thought, language),
+        # Who thinks about a translation thinks in two languages.
+        "language_consistency": 1.0 if general["category"] == "translation" else consistency(thought, language),
         "held_out": False,
         "license": general["license"],
         "said_thought": thought,

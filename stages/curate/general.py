@@ -8,7 +8,7 @@ Each reads what was asked of the answer (the columns DEMANDS) and its parts (ASK
 - `no_thought`, `needless_thought`: a thought is wanted and missing, or the other way round;
 - `markdown_thought`: the paper wants thoughts in short conversational paragraphs without markup (B.3.3);
 - `boilerplate`: "as an AI language model, I" and the like, but where the model is asked about itself;
-- `identity`: the answer speaks as another model or another maker's; asked about itself, it names one at all;
+- `identity`: thought or answer speak as another model or another maker's; asked about itself, they name one at all;
 - `refused`, `complied`: a harmless request is refused, or a harmful one isn't;
 - `wrong_language`, `no_reference`: the answer is in another language, or holds none of the accepted answers;
 - `echo`: the answer is the question, or the part that was to be translated.
@@ -44,8 +44,9 @@ def general_filters(*, names: Sequence[str], min_quality: float | None) -> list[
     rows without a score stay."""
 
     def another(rows: Rows) -> pl.Series:
-        found = phrases.speaks_as_another(_answer(rows), allowed=names)
-        return found | (_is(rows, "self_cognition") & phrases.names_another(_answer(rows), allowed=names))
+        said = _thought(rows) + "\n" + _answer(rows)
+        asked = _is(rows, "self_cognition") & phrases.names_another(said, allowed=names)
+        return asked | phrases.speaks_as_another(said, allowed=names)
 
     return [
         Filter(reason="low_quality", drops=lambda rows: (rows.frame["quality"] < min_quality).fill_null(False)),

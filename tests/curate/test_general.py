@@ -122,6 +122,7 @@ def test_asked_about_itself_the_model_names_nobody_else() -> None:
     assert self_cognition("我的开发者是百度公司。") == "identity"
     assert self_cognition("I'm R1, and not ChatGPT; a small model made by people in a lab.") == ""
     assert self_cognition("I am not R1 but ChatGPT, a model.") == "identity"
+    assert reason(GOOD, said_thought="I am Claude, so I should write a line.") == "identity"
     assert self_cognition("I am DeepSeek-R1, a model that DeepSeek trained.") == "identity"
     assert self_cognition("I am DeepSeek-R1, a model that DeepSeek trained.", "DeepSeek-R1", "DeepSeek") == ""
     assert self_cognition("I am DeepSeek-R1, a model that OpenAI trained.", "DeepSeek-R1", "DeepSeek") == "identity"

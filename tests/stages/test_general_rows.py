@@ -45,7 +45,7 @@ IMPORTS: Mapping[str, tuple[Mapping[str, str], str, Sequence[tuple[Mapping[str, 
         ({"prompt": "Hello, you!", "response": "<think>They greet me.</think>Hello to you too!"}, "needless_thought"),
     ]),
     "translations": ({"category": "translation", "answer_language": "zh"}, "apache-2.0", [
-        ({"prompt": "In Chinese: good morning", "response": "<think>They want a greeting.</think>早上好"}, ""),
+        ({"prompt": "In Chinese: good morning", "response": "<think>They want 早上好, a greeting.</think>早上好"}, ""),
         ({"prompt": "In Chinese: good night", "response": "Bonne nuit à vous"}, "wrong_language"),
         ({"prompt": "In Chinese: good day", "response": "日安", "license": "proprietary"}, "license_not_wanted"),
     ]),
