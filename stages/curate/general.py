@@ -17,7 +17,7 @@ Not covered: whether a text is good, and a refusal that goes on to help. These r
 English and Chinese; what needs a judgement needs a judge or people, whose score an import may bring as `quality`.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import polars as pl
@@ -45,8 +45,10 @@ def general_filters(*, names: Sequence[str], min_quality: float | None) -> list[
 
     def another(rows: Rows) -> pl.Series:
         said = _thought(rows) + "\n" + _answer(rows)
-        asked = _is(rows, "self_cognition") & phrases.names_another(said, allowed=names)
-        return asked | phrases.speaks_as_another(said, allowed=names)
+        maybe = phrases.mentions(said)
+        texts, asked = said.filter(maybe), _is(rows, "self_cognition").filter(maybe)
+        found = phrases.speaks_as_another(texts, allowed=names)
+        return _where(maybe, lambda: (found | (asked & phrases.names_another(texts, allowed=names))).to_list())
 
     return [
         Filter(reason="low_quality", drops=lambda rows: (rows.frame["quality"] < min_quality).fill_null(False)),
@@ -86,8 +88,16 @@ def _too_short(rows: Rows) -> pl.Series:
 
 
 def _stray_tag(rows: Rows) -> pl.Series:
-    both = zip(_thought(rows).to_list(), _answer(rows).to_list(), strict=True)
-    return pl.Series([forms_of_tags(thought) + forms_of_tags(answer) > 0 for thought, answer in both], dtype=pl.Boolean)
+    said = _thought(rows) + " " + _answer(rows)
+    maybe = said.str.contains_any(["<", "\uff1c", "\ufe64"])  # what a reader takes for the first character of a tag
+    return _where(maybe, lambda: [forms_of_tags(text) > 0 for text in said.filter(maybe).to_list()])
+
+
+def _where(chosen: pl.Series, found: Callable[[], list[bool]]) -> pl.Series:
+    """What is found of the chosen rows; False of the others."""
+    whole = np.zeros(len(chosen), np.bool_)
+    whole[chosen.to_numpy()] = found()
+    return pl.Series(whole)
 
 
 def _boilerplate(rows: Rows) -> pl.Series:
@@ -106,22 +116,24 @@ def _complied(rows: Rows) -> pl.Series:
 
 
 def _no_reference(rows: Rows) -> pl.Series:
-    accepted = rows.frame["references"].to_list()
-    said = _plain(_answer(rows)).to_list()
-    plain = [_plain(pl.Series(values, dtype=pl.String)).to_list() for values in accepted]
-    return pl.Series(
-        [
-            bool(wanted) and not any(_holds(answer, one) for one in wanted)
-            for answer, wanted in zip(said, plain, strict=True)
-        ],
-        dtype=pl.Boolean,
+    asked = rows.frame.select("said_answer", "references").filter(pl.col("references").list.len() > 0)
+    counts = asked["references"].list.len().to_list()
+    accepted = iter(_plain(asked["references"].explode()).to_list())
+    wanted = [[next(accepted) for _ in range(count)] for count in counts]
+    said = _plain(asked["said_answer"]).to_list()
+    return _where(
+        rows.frame["references"].list.len() > 0,
+        lambda: [not any(_holds(answer, one) for one in them) for answer, them in zip(said, wanted, strict=True)],
     )
 
 
 def _echo(rows: Rows) -> pl.Series:
-    both = zip(_plain(rows.frame["prompt"]).to_list(), _plain(_answer(rows)).to_list(), strict=True)
-    translated = _is(rows, "translation").to_list()
-    return pl.Series([_echoes(*pair, whole) for pair, whole in zip(both, translated, strict=True)], dtype=pl.Boolean)
+    # A longer text than twice the question is no part of it, however it is typed.
+    short = _answer(rows).str.len_chars() <= 2 * rows.frame["prompt"].str.len_chars()
+    asked = rows.frame.select("prompt", "said_answer", "family").filter(short)
+    questions, answers = _plain(asked["prompt"]).to_list(), _plain(asked["said_answer"]).to_list()
+    translations = (asked["family"] == "translation").to_list()
+    return _where(short, lambda: [_echoes(*one) for one in zip(questions, answers, translations, strict=True)])
 
 
 def _echoes(question: str, answer: str, translation: bool) -> bool:

@@ -8,6 +8,7 @@ Latin ones without a list below (any Latin text passes for them), and texts of a
 """
 
 import re
+from collections import Counter
 
 from stages.rewards.language import prose
 
@@ -26,15 +27,16 @@ _LETTERS = {
     "ar": _ARABIC, "fa": _ARABIC, "hi": "\u0900-\u097f", "th": "\u0e00-\u0e7f",
 }  # fmt: skip
 _LATIN = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff"
+_ANY = re.compile(r"[^\W\d_]")
 _KANA = re.compile("[\u3041-\u30fa]")
 _FUNCTION = {
-    "en": "the of and to is in that was for with are this it you have be not as",
+    "en": "the of and to is in that was for with are this it you have be not as by from on at he she they his per so",
     "fr": "le la les des et est une dans pour que qui du sur pas vous nous avec au",
-    "de": "der die das und ist nicht ein eine ich sie mit den von zu dem auf für es",
-    "es": "el los las que y en es una por con del para no se lo más como su",
-    "it": "il di che e la per un una non sono con del della gli è si nel anche",
-    "pt": "o os as que e do da em um uma para com não se dos por mais é",
-    "nl": "de het een en van is dat niet ik op voor met zijn te aan er ook",
+    "de": "der das und ist nicht ein eine ich sie mit den von zu dem auf für es wir",
+    "es": "el los las que y en es una por con del para lo más como su",
+    "it": "il di che la una sono con del della gli è si nel anche i",
+    "pt": "os que do da em uma para com não dos mais é das ao foi na",
+    "nl": "de het een van dat niet ik voor met zijn aan er ook wij naar",
 }
 _WORDS = {language: frozenset(words.split()) for language, words in _FUNCTION.items()}
 _CODE = re.compile(r"([a-z]{2,3})(?:[-_][a-z]{2,8})*")
@@ -64,7 +66,7 @@ def is_in(text: str, language: str) -> bool:
     (True, False, False)
     """
     plain = prose(text)
-    letters = sum(character.isalpha() for character in plain)
+    letters = len(_ANY.findall(plain))
     own = len(re.findall(f"[{_LETTERS.get(language, _LATIN)}]", plain))
     if not letters or own < letters / 2:
         return not letters
@@ -75,7 +77,7 @@ def is_in(text: str, language: str) -> bool:
 
 
 def _other_words(text: str, language: str) -> bool:
-    said = re.findall(f"[{_LATIN}]+", text.lower())
-    clues = {name: sum(word in words for word in said) for name, words in _WORDS.items()}
+    said = Counter(re.findall(f"[{_LATIN}]+", text.lower()))
+    clues = {name: sum(said[word] for word in words) for name, words in _WORDS.items()}
     best = max(clues, key=lambda name: clues[name])
     return clues[best] >= MIN_CLUES and clues[best] > 2 * clues[language]

@@ -3,6 +3,7 @@
 import polars as pl
 import pytest
 
+from stages.curate import phrases
 from stages.curate.filters import Rows, sift
 from stages.curate.general import ASKED, general_filters
 
@@ -193,3 +194,12 @@ def test_the_question_is_no_answer(prompt: str, answer: str, family: str, droppe
 def test_the_sources_own_score() -> None:
     assert [reason(GOOD, quality=score, least=3.0) for score in (2.5, 3.0, None)] == ["low_quality", "", ""]
     assert reason(GOOD, quality=0.1) == ""
+
+
+def test_every_known_name_is_looked_for() -> None:
+    """The names are patterns, and the stems that are looked for first must not hide any."""
+    for name in phrases._NAMES:
+        said = name.replace("?", "").replace("[\\w.]*", "-4").replace("[345]", "4").replace("[sx]", "s")
+        said = said.replace("[234]", "3").replace("[- ]", "-").replace("(deepmind)", "deepmind")
+        plain = said.replace("(:", "").replace(")", "").split("|")[0]
+        assert self_cognition(f"I am {plain}, who else") == "identity", plain
