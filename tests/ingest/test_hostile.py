@@ -14,7 +14,7 @@ from stages.ingest.presets import PRESETS, Preset
 from stages.ingest.shapes import CATEGORIES, CODE_COLUMNS, LICENSES, THOUGHT_COLUMNS
 from tests.ingest.test_presets import run
 
-EXTRA = (*CATEGORIES, *COLUMNS, *CODE_COLUMNS, *LICENSES, *THOUGHT_COLUMNS, "kind", "num_tokens", "source", "input")
+EXTRA = (*CATEGORIES, *CODE_COLUMNS, *LICENSES, *THOUGHT_COLUMNS, "kind", "num_tokens", "source", "input")
 TURN = st.dictionaries(
     st.sampled_from(["role", "from", "content", "value", "reasoning_content", "text"]),
     st.sampled_from(["user", "human", "assistant", "gpt", "system", "", None, 5, ["x"], [{"text": "y"}], "</think>"]),
@@ -39,7 +39,8 @@ def records(one: Preset) -> st.SearchStrategy[list[dict[str, object]]]:
     own = {name: GOOD | CHAT | VALUES for name in columns(one)}
     own |= {name: st.just("Yes") | VALUES for name in one.wanted}
     own |= {"category": st.sampled_from(sorted(one.categories))} if one.categories else {}
-    more = {name: VALUES for name in EXTRA if name not in own}
+    extra = (*EXTRA, *COLUMNS) if one.categories else EXTRA
+    more = {name: VALUES for name in extra if name not in own}
     return st.lists(st.fixed_dictionaries(own, optional=more), min_size=1, max_size=3)
 
 
@@ -47,7 +48,7 @@ def records(one: Preset) -> st.SearchStrategy[list[dict[str, object]]]:
 def test_any_values_in_known_columns(one: Preset) -> None:
     imported = []
 
-    @settings(max_examples=50, deadline=None, database=None, derandomize=True)
+    @settings(max_examples=100, deadline=None, database=None, derandomize=True)
     @given(rows=records(one))
     def check(rows: list[dict[str, object]]) -> None:
         with tempfile.TemporaryDirectory() as work:
