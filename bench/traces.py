@@ -36,7 +36,8 @@ def benchmark(count: int = 1000) -> pl.DataFrame:
     """Held-out problems."""
     rng = random.Random("benchmark")
     prompts = [f"{_paragraph(rng)} How many are left in the end?" for _ in range(count)]
-    return pl.DataFrame({"r1_id": [f"{i:032x}" for i in range(count)], "prompt": prompts})
+    ids = [f"{i:032x}" for i in range(count)]
+    return pl.DataFrame({"r1_id": ids, "prompt": prompts, "solution": [False] * count})
 
 
 def _write(file: tuple[Path, int, int]) -> int:

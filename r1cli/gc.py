@@ -5,6 +5,9 @@ in temporary folders, and those of every commit behind any branch, tag, stash or
 of each stage. What a process works in, or a job of a scheduler, is kept whatever refers to it; so is what a job finished
 that nobody has published yet.
 
+What stages keep for their later runs (`.r1/store`: sampled answers, results of curation by shard) is referred to by nothing
+and costs only work to make again: its size is said, and it goes when that is asked for.
+
 Not covered: a cache that lies outside the project, since other projects may use it; remotes (`dvc gc --cloud`).
 """
 
@@ -26,13 +29,14 @@ from stages.contract.errors import UserError
 
 _MD5 = re.compile(rb"\bmd5: '?\"?([0-9a-f]{32}(?:\.dir)?)")
 _STORES = ("files/md5", "runs")  # in DVC's cache
+_USERS = {"exposure": "evaluate"}  # what a folder of .r1/store is of, where it has another name than its stage
 
 
 @dataclass(frozen=True, kw_only=True)
 class Item:
     """Something to remove. `size`: of its files; `frees`: of those that have no other name once all items are gone."""
 
-    kind: str  # work folder | cache file | run-cache entry
+    kind: str  # work folder | cache file | run-cache entry | store
     path: Path
     why: str
     files: int
@@ -57,8 +61,8 @@ class References:
     digests: frozenset[str]
 
 
-def plan(project: Project) -> Plan:
-    """Look for what nothing refers to. Nothing is changed."""
+def plan(project: Project, *, store: bool = False) -> Plan:
+    """Look for what nothing refers to, and with `store` for what stages keep for later runs. Nothing is changed."""
     known = references(project)
     kept: Counter[str] = Counter()
     found: list[tuple[str, Path, str]] = []
@@ -70,6 +74,12 @@ def plan(project: Project) -> Plan:
         kept["work folder"] += not why
     cache = pipeline.cache_folder(project.root).parents[1]
     notes = []
+    for folder in _stores(project):
+        if store:
+            found.append(("store", folder, "only saves work in later runs"))
+        else:
+            size = console.amount(sum(path.stat().st_size for path in folder.rglob("*") if path.is_file()))
+            notes.append(f"{project.shown(folder)} saves work in later runs ({size}): r1 gc --store removes it, too")
     if cache.resolve().is_relative_to(project.root.resolve()):
         stale = list(_stale_in_cache(cache, known))
         found += stale
@@ -80,8 +90,8 @@ def plan(project: Project) -> Plan:
     return Plan(items=_sized(found), kept=kept, notes=notes)
 
 
-def collect(project: Project) -> tuple[Plan, list[Item]]:
-    """Remove what nothing refers to. Returns the plan, and what was in use meanwhile and stayed.
+def collect(project: Project, *, store: bool = False) -> tuple[Plan, list[Item]]:
+    """Remove what nothing refers to, and with `store` what stages keep for later runs. Returns the plan, and what was in use meanwhile and stayed.
 
     Raises:
         UserError: a DVC is writing.
@@ -89,7 +99,7 @@ def collect(project: Project) -> tuple[Plan, list[Item]]:
     with mend.no_dvc_writes(project.root) as alone:
         if not alone:
             raise UserError("a DVC is writing to the cache at this moment", hint="r1 status ; r1 gc --yes")
-        chosen = plan(project)
+        chosen = plan(project, store=store)
         stayed = [item for item in chosen.items if not _remove(project, item)]
     return chosen, stayed
 
@@ -126,11 +136,11 @@ def described(project: Project, found: Plan, stayed: Sequence[Item], *, removed:
 
 
 def cells(project: Project, found: Plan) -> list[list[str]]:
-    """For people: each work folder, and what lies in the cache together."""
+    """For people: each work folder and store, and what lies in the cache together."""
     rows = [
         [project.shown(item.path), item.why, f"{item.files:,}", console.amount(item.size), console.amount(item.frees)]
         for item in found.items
-        if item.kind == "work folder"
+        if item.kind in ("work folder", "store")
     ]
     for kind, name in (("cache file", "DVC's cache"), ("run-cache entry", "DVC's run cache")):
         items = [item for item in found.items if item.kind == kind]
@@ -233,19 +243,32 @@ def _sized(found: Sequence[tuple[str, Path, str]]) -> list[Item]:
     return items
 
 
+def _stores(project: Project) -> list[Path]:
+    return [path for path in sorted((project.state / "store").glob("*")) if path.is_dir()]
+
+
+def _stored_for(project: Project, store: Path) -> Iterator[Path]:
+    """The work folders of the stage that uses a store."""
+    stage = _USERS.get(store.name, store.name)
+    return (path for pattern in (f"{stage}/*", f"{stage}@*/*") for path in project.work.glob(pattern))
+
+
 def _remove(project: Project, item: Item) -> bool:
-    """Remove an item, unless it is a work folder that somebody has begun to work in."""
-    if item.kind != "work folder":
+    """Remove an item, unless it is a folder that somebody has begun to work in."""
+    if item.kind not in ("work folder", "store"):
         item.path.unlink()
         return True
+    store = item.kind == "store"
+    # Whoever uses a store holds this lock; a job on a machine that doesn't see it has a lease.
+    lock = item.path.with_name(f"{item.path.name}.lock") if store else item.path / "lock"
     try:
-        descriptor = os.open(item.path / "lock", os.O_RDWR | os.O_CREAT, 0o644)
+        descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
     except FileNotFoundError:
         return True
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        # Jobs are submitted under this lock.
-        if _of_a_job(project, item.path):
+        # Jobs are submitted under a work folder's lock.
+        if any(_of_a_job(project, work) for work in (_stored_for(project, item.path) if store else (item.path,))):
             return False
         shutil.rmtree(item.path)
     except BlockingIOError:

@@ -35,6 +35,9 @@ def doctor(
 
 def gc(
     yes: Annotated[bool, typer.Option("--yes", help="Remove them.")] = False,
+    store: Annotated[
+        bool, typer.Option("--store", help="Also what stages keep for later runs: sampled answers, curated shards.")
+    ] = False,
     as_json: Annotated[bool, typer.Option("--json", help="For programs.")] = False,
 ) -> None:
     """Show the work folders and cached files that no dvc.lock and no last run refers to; with --yes, remove them."""
@@ -43,7 +46,7 @@ def gc(
     project = find_project(Path.cwd())
     for done in mend.mend(project):
         console.say(done) if not as_json else None
-    found, stayed = gc.collect(project) if yes else (gc.plan(project), [])
+    found, stayed = gc.collect(project, store=store) if yes else (gc.plan(project, store=store), [])
     if as_json:
         console.as_json(gc.described(project, found, stayed, removed=yes))
         return
@@ -56,7 +59,11 @@ def gc(
     for item in stayed:
         console.say(f"in use meanwhile, so it stayed: {project.shown(item.path)}")
     frees = console.amount(sum(item.frees for item in found.items if item not in stayed))
-    console.say(f"{frees} freed" if yes else f"{frees} would be freed; nothing was changed: r1 gc --yes removes it")
+    console.say(
+        f"{frees} freed"
+        if yes
+        else f"{frees} would be freed; nothing was changed: r1 gc {'--store ' if store else ''}--yes removes it"
+    )
 
 
 def code_lock(

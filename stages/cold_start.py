@@ -2,7 +2,7 @@
 
 Paper: section 2.3.1 and B.3.2: several samples a prompt at temperature 1; a refiner mends language mixing;
 what it wrote is verified again; right and readable rows stay.
-Reads: data/prompts/{train,validation,test}.parquet, data/zero/checkpoint. Writes: examples.parquet (+ rejected).
+Reads: data/prompts/{train,validation,test,held_out}.parquet, data/zero/checkpoint. Writes: examples.parquet (+ rejected).
 """
 
 from functools import partial
@@ -10,7 +10,7 @@ from functools import partial
 import polars as pl
 
 from stages.assembly.curation import Part, curated
-from stages.assembly.rows import held_out_tasks, sampled_rows
+from stages.assembly.rows import held_out_problems, sampled_rows
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Params
@@ -38,7 +38,7 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     funnel = curated(
         [Part(name="sampled", files=sampled, recipe=readable)],
         settings,
-        held_out_tasks(paths),
+        held_out_problems(paths),
         paths,
         report,
         template=params.rollout.template,

@@ -1,9 +1,10 @@
-"""Import (`r1 data import`): a local file or folder, or a Hub data set, into rows of the task pool and into traces.
+"""Import (`r1 data import`): a local file or folder, or a Hub data set, into rows of the task pool, traces and general rows.
 
 Paper: RL data (B.3.1), and the traces and general rows that cold start and rejection sampling may add (2.3). The shapes
 that rows may have are in stages/ingest/presets.py. Nothing is dropped silently: the rejected tables hold every row that is
 left out, with the reason. Decontamination is the `prompts` stage's work, filtering that of the curation.
-Reads: the source. Writes: tasks, rejected, import.json; and traces-NNNNN, traces_rejected-NNNNN where rows have responses.
+Reads: the source. Writes: tasks, rejected, import.json; where rows have responses traces-NNNNN, or general-NNNNN for
+general rows, and what of them was left out; solutions-NNNNN of problems that no training row may hold.
 """
 
 import json
@@ -14,36 +15,36 @@ from dataclasses import asdict, dataclass, field
 
 import polars as pl
 
+from stages.assembly.general import general_row
+from stages.assembly.imported import Origin, solutions, task_row, trace_row
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start_tool
-from stages.contract.schemas import TASKS, TRACES, content_id
+from stages.contract.schemas import DOCUMENTS, GENERAL, TASKS, TRACES
 from stages.contract.tables import write_table
 from stages.curate.dedup import deduplicate
-from stages.curate.words import normalise
+from stages.ingest import general
 from stages.ingest.files import Source, Wanted, download, find
 from stages.ingest.presets import AUTO, Preset, preset
 from stages.ingest.records import records
-from stages.ingest.shapes import KINDS, Parts, Response, clean, parts
-from stages.ingest.shards import Shards
+from stages.ingest.shapes import KINDS, Parts, Response, parts
+from stages.ingest.shards import Responses, Shards
 from stages.rewards.code_task import read_task
-from stages.rewards.extraction import final_answer
-from stages.rewards.language import dominant
-from stages.rewards.maths import read
 from stages.rewards.scorer import gradable
 
-ROLES = ("train", "validation", "test")
-COLUMNS = ("prompt", "answer", "solution", "response", "messages", "source", "license", "category")
+ROLES = ("train", "validation", "test", "held_out")
+COLUMNS = ("prompt", "answer", "solution", "response", "messages", "source", "license", "category", *general.COLUMNS)
 HINT = "r1 data import --help"
 EVERY = 1000  # records between two reports
-_CALCULATOR = re.compile(r"<<[^<>]*>>")
+_NONE = Response(text="")
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._\-]{0,63}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Arguments:
     """What is imported. `name` becomes the tasks' family and the folder's name; `config` and `split` choose among files;
-    `columns`: `prompt=instruction,answer=output`, our names for theirs."""
+    `columns`: `prompt=instruction,answer=output`, our names for theirs. `values`: a JSON object of columns that are the
+    same in all rows. `kind`: reasoning or general; empty: as the rows or the preset say, else reasoning."""
 
     source: str
     name: str
@@ -53,16 +54,17 @@ class Arguments:
     role: str = "train"
     license: str = ""
     preset: str = AUTO
-    kind: str = "reasoning"
+    kind: str = ""
     columns: str = ""
+    values: str = "{}"
 
     def __post_init__(self) -> None:
         if not _NAME.fullmatch(self.name):
             raise UserError(f"import name {self.name!r} may hold letters, digits, dot, dash and underscore", hint=HINT)
         for word, value, known in (("role", self.role, ROLES), ("kind", self.kind, KINDS)):
-            if value not in known:
+            if value and value not in known:
                 raise UserError(f"import {word} {value!r} is not one of {', '.join(known)}", hint=HINT)
-        if wrong := [ours for ours in self.renamed() if ours not in COLUMNS]:
+        if wrong := [ours for ours in (*self.renamed(), *self.fixed()) if ours not in COLUMNS]:
             raise UserError(
                 f"import column {wrong[0]!r} is not one of {', '.join(COLUMNS)}", hint="--column prompt=THEIRS"
             )
@@ -72,19 +74,23 @@ class Arguments:
         pairs = [pair.partition("=") for pair in self.columns.split(",") if pair]
         return {ours: theirs for ours, _, theirs in pairs}
 
+    def fixed(self) -> dict[str, str]:
+        """The columns that are the same in all rows."""
+        found: dict[str, str] = json.loads(self.values)
+        return found
+
 
 @dataclass
 class Found:
-    """What is gathered on the way: tasks in memory, traces in files."""
+    """What is gathered on the way: tasks in memory, responses in files."""
 
-    traces: Shards
-    traces_rejected: Shards
+    traces: Responses
+    general: Responses
+    solutions: Shards
     tasks: list[pl.DataFrame] = field(default_factory=list)
     waiting: list[dict[str, object]] = field(default_factory=list)
     dropped: list[dict[str, object]] = field(default_factory=list)
     task_ids: dict[str, str] = field(default_factory=dict)  # the prompt's hash -> the task that stays
-    trace_ids: set[str] = field(default_factory=set)
-    reasons: Counter[str] = field(default_factory=Counter)
     rows: int = 0
 
 
@@ -93,15 +99,16 @@ def main(arguments: Mapping[str, str], paths: Paths, report: Reporter) -> None:
     place = Wanted(source=wanted.source, revision=wanted.revision, config=wanted.config, split=wanted.split)
     source = find(place, scratch=paths.metrics.parent / "download", download=download)
     found = Found(
-        traces=Shards(paths.out, "traces", TRACES),
-        traces_rejected=Shards(paths.out, "traces_rejected", TRACES.rejected()),
+        traces=Responses(paths.out, TRACES),
+        general=Responses(paths.out, GENERAL),
+        solutions=Shards(paths.out, "solutions", DOCUMENTS),
     )
     shape = _take_files(source, wanted, found, report)
     tasks, rejected = _finished(found)
-    if tasks.is_empty() and not found.traces.count:
-        raise UserError(
-            f"{source.label}: none of {found.rows} rows has a problem and an answer or a response", hint=HINT
-        )
+    found.solutions.flush()
+    responses = found.traces.finish() | found.general.finish()
+    if tasks.is_empty() and not (found.traces.kept.count or found.general.kept.count):
+        raise _nothing(source, found)
     write_table(tasks, paths.out / "tasks.parquet", TASKS)
     write_table(rejected, paths.out / "rejected.parquet", TASKS.rejected())
     description = {
@@ -117,43 +124,62 @@ def main(arguments: Mapping[str, str], paths: Paths, report: Reporter) -> None:
         report.note(f"{len(ids)} gold answers can't be parsed: {', '.join(ids[:5])}{' ...' if len(ids) > 5 else ''}")
     if not _license(wanted, source):
         report.note("no licence is known: --license NAME records one")
-    paths.write_metrics(_metrics(found, tasks, rejected, ids))
+    paths.write_metrics(_metrics(found, tasks, rejected, ids) | responses)
 
 
 def _take_files(source: Source, wanted: Arguments, found: Found, report: Reporter) -> Preset | None:
     """Read every file; returns the preset that the first row was read by."""
     report.phase("rows", total=0)
+    origin = Origin(name=wanted.name, label=source.label, revision=source.revision, license=_license(wanted, source))
     shape: Preset | None = None
     for path in source.files:
         for record in records(path):
-            given = {
-                **record,
-                **{ours: record[theirs] for ours, theirs in wanted.renamed().items() if theirs in record},
-            }
+            found.rows += 1
+            renamed = {ours: record[theirs] for ours, theirs in wanted.renamed().items() if theirs in record}
+            given = {**record, **wanted.fixed(), **renamed}
             if shape is None:
                 shape = preset(wanted.preset, source.dataset, list(given))
                 report.note(f"read as {shape.name}: {shape.about}")
-            _take(parts(given, shape, source.label), wanted, source, found)
+            row = parts(given, shape, source.label)
+            if (wanted.kind or row.kind) == "general":
+                asked = general.demands(given, shape, f"{source.label}, row {found.rows}")
+                _take_general(row, asked, origin, found)
+            else:
+                _take(row, wanted, origin, found)
             if found.rows % EVERY == 0:
                 report.step(found.rows)
     report.step(found.rows)
     return shape
 
 
-def _take(row: Parts, wanted: Arguments, source: Source, found: Found) -> None:
+def _take(row: Parts, wanted: Arguments, origin: Origin, found: Found) -> None:
     """Add one record's task and traces, or the reasons why there are none."""
-    found.rows += 1
-    task = task_row(row, wanted=wanted, source=source)
+    task = task_row(row, origin)
     task_id = ""
     if row.golds is not None:
         task_id = _take_task(task, row, found)
-    for number, response in enumerate(row.responses or _none(row)):
-        _take_trace(trace_row(task, task_id, row, response), row.drop, found, number)
+    if task_id and wanted.role != "train":
+        for solution in solutions(row, task_id, task):
+            found.solutions.add(solution)
+    # A row that should have a response and has none is written down as a dropped one.
+    for response in row.responses or ([_NONE] if row.golds is None else ()):
+        found.traces.add(trace_row(task, task_id, row, response), row.drop)
 
 
-def _none(row: Parts) -> list[Response]:
-    """A row that should have a response and has none is written down as a dropped one."""
-    return [Response(text="")] if row.golds is None else []
+def _task_problem(tests: str) -> str:
+    """Why a code task can't be graded, or nothing."""
+    try:
+        read_task(json.loads(tests))
+    except ValueError as error:
+        return f"bad_task:{next(iter(str(error).splitlines()), 'unreadable')}"
+    return ""
+
+
+def _take_general(row: Parts, asked: general.Demands, origin: Origin, found: Found) -> None:
+    """Add a general record's responses, or the reasons why there are none."""
+    for response in row.responses or (_NONE,):
+        said = general_row(asked, row, response, origin)
+        found.general.add(said, row.drop or asked.drop)
 
 
 def _take_task(task: dict[str, object], row: Parts, found: Found) -> str:
@@ -172,18 +198,6 @@ def _take_task(task: dict[str, object], row: Parts, found: Found) -> str:
     return found.task_ids.setdefault(states[0], str(task["r1_id"]))
 
 
-def _take_trace(trace: dict[str, object], drop: str, found: Found, number: int) -> None:
-    reason = drop or ("" if trace["prompt"] else "empty") or ("" if trace["response"] else "no_response")
-    row_id = str(trace["r1_id"])
-    reason = reason or (f"duplicate:{row_id}" if row_id in found.trace_ids else "")
-    if reason:
-        found.traces_rejected.add({**trace, "r1_drop": reason})
-        found.reasons[reason.partition(":")[0]] += 1
-        return
-    found.trace_ids.add(row_id)
-    found.traces.add(trace)
-
-
 def _settle(found: Found) -> None:
     """Tasks as a table need a tenth of the memory."""
     found.tasks.append(pl.DataFrame(found.waiting, schema=TASKS.schema))
@@ -194,8 +208,6 @@ def _finished(found: Found) -> tuple[pl.DataFrame, pl.DataFrame]:
     """Tasks, and dropped ones: `empty`, `no_answer`, `proof`, `bad_task:` and why, and `duplicate:` with the id of the row
     that stayed."""
     _settle(found)
-    found.traces.flush()
-    found.traces_rejected.flush()
     unique = deduplicate(pl.concat(found.tasks))
     duplicates = unique.rejected.with_columns(r1_op=pl.lit("dedup"))
     return unique.kept, pl.concat([pl.DataFrame(found.dropped, schema=TASKS.rejected().schema), duplicates])
@@ -205,11 +217,22 @@ def _metrics(found: Found, tasks: pl.DataFrame, rejected: pl.DataFrame, unparsab
     counted = Counter(rejected.get_column("r1_drop").str.split(":").list.first().to_list())
     named = {f"rejected_{reason}": counted[reason] for reason in ("empty", "no_answer", "duplicate", "bad_task")}
     named |= {f"rejected_{reason}": count for reason, count in sorted(counted.items())}
-    figures = {"rows": found.rows, "tasks": tasks.height, **named, "unparsable_golds": len(unparsable)}
-    if found.traces.count or found.traces_rejected.count:
-        figures["traces"] = found.traces.count
-        figures |= {f"traces_rejected_{reason}": count for reason, count in sorted(found.reasons.items())}
-    return figures
+    return {"rows": found.rows, "tasks": tasks.height, **named, "unparsable_golds": len(unparsable)}
+
+
+def _nothing(source: Source, found: Found) -> UserError:
+    """The error for a source without a single row that can be used."""
+    lacking = found.general.reasons.most_common(1)
+    if not lacking:
+        return UserError(
+            f"{source.label}: none of {found.rows} rows has a problem and an answer or a response", hint=HINT
+        )
+    reason, count = lacking[0]
+    column = reason.removeprefix("no_") if reason.startswith("no_") else "prompt"
+    return UserError(
+        f"{source.label}: none of {found.rows} general rows can be used ({reason}: {count})",
+        hint=f"r1 data import ... --column {column}=THEIRS, or the same for all rows: --value {column}=...",
+    )
 
 
 def _unparsable(tasks: pl.DataFrame) -> list[str]:
@@ -220,79 +243,6 @@ def _unparsable(tasks: pl.DataFrame) -> list[str]:
 
 def _license(wanted: Arguments, source: Source) -> str:
     return wanted.license or source.card.license
-
-
-def task_row(row: Parts, *, wanted: Arguments, source: Source) -> dict[str, object]:
-    """A row of the task pool; prompt or answer are empty where the record has none."""
-    kind = row.kind or wanted.kind
-    task: dict[str, object] = {
-        "r1_parents": [],
-        "r1_op": "ingest",
-        "kind": kind,
-        # General rows are told apart by what they are about, problems by where they are from.
-        "family": row.category if row.category and kind != "reasoning" else wanted.name,
-        "difficulty": row.level,
-        "language": dominant(row.prompt),
-        "prompt": row.prompt,
-        "answer": _program(row) if row.tests else gold_answer(row),
-        "tests": row.tests,
-        "states": [content_id("prompt", [normalise(row.prompt)])],
-        "source": f"{source.label}#{row.origin}" if row.origin else source.label,
-        "revision": source.revision,
-        "license": row.license or _license(wanted, source),
-    }
-    return {"r1_id": TASKS.row_id(task), **task}
-
-
-def trace_row(task: Mapping[str, object], task_id: str, row: Parts, response: Response) -> dict[str, object]:
-    """A response to a task as a row of traces."""
-    shared = ("kind", "family", "language", "prompt", "answer", "source", "revision", "license")
-    states = task["states"]
-    assert isinstance(states, list)
-    trace: dict[str, object] = {
-        "r1_parents": [],
-        "r1_op": "ingest",
-        "task_id": task_id or states[0],
-        **{name: task[name] for name in shared},
-        "response": clean(response.text),
-        "verdict": response.verdict,
-        "reason": response.reason,
-        "num_tokens": row.num_tokens,
-    }
-    return {"r1_id": TRACES.row_id(trace), **{name: trace[name] for name in TRACES.columns if name != "r1_id"}}
-
-
-def _program(row: Parts) -> str:
-    """A code task's reference program, if it has one."""
-    return row.golds[0][0] if row.golds else ""
-
-
-def _task_problem(tests: str) -> str:
-    """Why a code task can't be graded, or nothing."""
-    try:
-        read_task(json.loads(tests))
-    except ValueError as error:
-        return f"bad_task:{next(iter(str(error).splitlines()), 'unreadable')}"
-    return ""
-
-
-def gold_answer(row: Parts) -> str:
-    """The final answer of a record: what follows `####`, what the last box holds, or the whole bare answer.
-
-    A worked solution counts by its mark alone, for without one it is a text. Integers are written plainly, without
-    separators, leading zeros or `$`; everything else stays as it is.
-    """
-    for value, by_mark in () if row.no_gold else row.golds or ():
-        if "####" in value or "\\boxed" in value:
-            value = final_answer(value).answer or ""
-        elif by_mark:
-            value = ""
-        answer = clean(_CALCULATOR.sub("", value))
-        if answer:
-            number = read(answer)
-            plain = number.number is not None and number.number.denominator == 1 and not (number.unit or number.percent)
-            return number.text if plain else answer
-    return ""
 
 
 if __name__ == "__main__":

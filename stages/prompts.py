@@ -1,8 +1,10 @@
 """The task pool: problems of every kind, split and kept apart, and the documents the base model reads.
 
 Paper: RL data (section 2.3, Table 4) and decontamination (appendix D.1).
-Reads: data/imports/*/tasks.parquet. Writes: train, validation, test, general, general_validation,
-general_test, corpus, and a rejected sidecar for each table that may lose rows.
+Imports may be benchmarks that nothing here evaluates (role held_out): they join no split, and no training row may hold
+their problems. Reference solutions of held-out problems count, as in the paper.
+Reads: data/imports/*/*.parquet. Writes: train, validation, test, general, general_validation, general_test, corpus, a
+rejected sidecar for each table that may lose rows, and held_out.
 """
 
 import polars as pl
@@ -11,14 +13,15 @@ from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Params, Prompts
-from stages.contract.schemas import DOCUMENTS, TASKS
+from stages.contract.schemas import DOCUMENTS, GENERAL, TASKS, TRACES
 from stages.contract.tables import read_table, write_table
-from stages.curate.decontaminate import decontaminate, hold_out
+from stages.curate.decontaminate import benchmarks, decontaminate, hold_out
 from stages.curate.dedup import deduplicate
 from stages.curate.outcome import Curated, forget, funnel
 from stages.tasks.corpus import SOURCE, documents, general_tasks, problem_tasks
 
 SPLITS = ("test", "validation", "train")  # held-out ones first: what they hold, the later ones may not
+HELD_OUT = "held_out"  # the role of imports that are no split
 
 
 def main(params: Params, paths: Paths, report: Reporter) -> None:
@@ -26,15 +29,17 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     world, wanted = params.world, params.prompts
     report.phase("problems and documents", total=len(SPLITS) + 2)
     imported = _imported(wanted, paths)
-    held_out = pl.DataFrame(schema=TASKS.schema)
+    held_out, texts = pl.DataFrame(schema=TASKS.schema), _held_out(wanted, paths)
+    write_table(texts, paths.out / "held_out.parquet", DOCUMENTS)
     counts: dict[str, int] = {}
     for done, split in enumerate(SPLITS, start=1):
         drawn = problem_tasks(world, getattr(wanted, split), seed=f"{params.seed} {split}")
         unique = deduplicate(pl.concat([drawn, *imported[split]]))
         remembered = forget(unique.kept, wanted.forget)
+        beside = benchmarks(held_out, texts if split != "test" else texts[:0])
         # The world's own problems are alike by nature, and their states tell them apart.
-        alike = (held_out["source"] != SOURCE["source"]).to_list()
-        clean = decontaminate(remembered.kept, hold_out(held_out, ngram=wanted.ngram, alike=alike))
+        alike = [*(held_out["source"] != SOURCE["source"]), *(True for _ in range(len(beside) - len(held_out)))]
+        clean = decontaminate(remembered.kept, hold_out(beside, ngram=wanted.ngram, alike=alike))
         write_table(clean.kept, paths.out / f"{split}.parquet", TASKS)
         rejected = pl.concat([unique.rejected, remembered.rejected, clean.rejected])
         write_table(rejected, paths.out / f"{split}_rejected.parquet", TASKS.rejected())
@@ -64,6 +69,8 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
     write_table(corpus, paths.out / "corpus.parquet", DOCUMENTS)
     write_table(dropped, paths.out / "corpus_rejected.parquet", DOCUMENTS.rejected())
     report.step(len(SPLITS) + 2)
+    if len(texts):
+        counts["held_out_texts"] = len(texts)
     paths.write_metrics(counts | {"documents": len(corpus), "documents_rejected": len(dropped)})
 
 
@@ -71,20 +78,57 @@ def _imported(wanted: Prompts, paths: Paths) -> dict[str, list[pl.DataFrame]]:
     """The imported tasks of each split, by the role that the params give each import."""
     found: dict[str, list[pl.DataFrame]] = {split: [] for split in SPLITS}
     for name in wanted.imports:
-        role = wanted.import_roles.get(name, "train")
-        if role not in found:
-            raise UserError(
-                f"prompts.import_roles.{name}: {role!r} is not one of {', '.join(SPLITS)}",
-                hint=f"r1 run prompts --set prompts.import_roles.{name}=train",
-            )
+        role = _role(wanted, name)
         path = paths.data / "imports" / name / "tasks.parquet"
         if not path.exists():
             raise UserError(
                 f"prompts.imports names {name!r}, but data/imports/{name}/tasks.parquet is missing",
                 hint=f"r1 data import FILE --name {name}",
             )
-        found[role].append(read_table(path, TASKS))
+        if role != HELD_OUT:
+            found[role].append(read_table(path, TASKS))
     return found
+
+
+def _held_out(wanted: Prompts, paths: Paths) -> pl.DataFrame:
+    """Problems of imports that are held out only, and solutions of all held-out imports: documents, whose parents are the
+    problems' rows."""
+    found = [pl.DataFrame(schema=DOCUMENTS.schema)]
+    for name in wanted.imports:
+        role, folder = _role(wanted, name), paths.data / "imports" / name
+        tables = {"tasks.parquet": TASKS, "traces-*.parquet": TRACES, "general-*.parquet": GENERAL}
+        for pattern, table in tables.items() if role == HELD_OUT else ():
+            found += [_problems(read_table(path, table), name) for path in sorted(folder.glob(pattern))]
+        if role != "train":
+            found += [read_table(path, DOCUMENTS) for path in sorted(folder.glob("solutions-*.parquet"))]
+    return pl.concat(found).unique("r1_id", keep="first", maintain_order=True)
+
+
+def _problems(rows: pl.DataFrame, name: str) -> pl.DataFrame:
+    """The questions of an import's rows as documents."""
+    problems = rows.select(
+        r1_parents=pl.concat_list("r1_id"),
+        r1_op=pl.lit("ingest"),
+        form=pl.lit("problem"),
+        family=pl.lit(name),
+        text="prompt",
+        source="source",
+        revision="revision",
+        license="license",
+    )
+    return problems.with_columns(r1_id=pl.Series(DOCUMENTS.row_ids(problems), dtype=pl.String)).select(
+        list(DOCUMENTS.columns)
+    )
+
+
+def _role(wanted: Prompts, name: str) -> str:
+    role = wanted.import_roles.get(name, "train")
+    if role not in (*SPLITS, HELD_OUT):
+        raise UserError(
+            f"prompts.import_roles.{name}: {role!r} is not one of {', '.join((*SPLITS, HELD_OUT))}",
+            hint=f"r1 run prompts --set prompts.import_roles.{name}=train",
+        )
+    return role
 
 
 if __name__ == "__main__":

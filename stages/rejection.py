@@ -2,7 +2,7 @@
 
 Paper: section 2.3.3 and B.3.3 (about 600K reasoning rows and 200K general ones; Table 5). The embedded
 world's people write the general rows, as V3's pipeline and annotators do in the paper; some write badly.
-Reads: data/prompts/{train,general,validation,test}.parquet, data/grpo/checkpoint.
+Reads: data/prompts/{train,general,validation,test,held_out}.parquet, data/grpo/checkpoint.
 Writes: examples.parquet (+ rejected).
 """
 
@@ -12,14 +12,14 @@ from functools import partial
 import polars as pl
 
 from stages.assembly.curation import Part, curated
-from stages.assembly.rows import held_out_tasks, sampled_rows
+from stages.assembly.rows import held_out_problems, sampled_rows
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Params
 from stages.contract.schemas import EXAMPLES, TASKS
 from stages.contract.tables import read_table
 from stages.contract.task import Task, tasks_of
-from stages.curate.recipe import GENERAL, GRADED, Recipe
+from stages.curate.recipe import GRADED, Recipe
 from stages.tasks.corpus import SOURCE
 from stages.tasks.general import by_question, reply
 
@@ -57,15 +57,23 @@ def main(params: Params, paths: Paths, report: Reporter) -> None:
             Part(name="general", files=lambda store: [store.write("general.parquet", written)], recipe=as_written),
         ],
         settings,
-        held_out_tasks(paths),
+        held_out_problems(paths),
         paths,
         report,
         template=params.rollout.template,
         workers=params.threads,
     )
-    (sampled, accepted), general_kept = funnel.sources[0], funnel.domains.get(GENERAL, 0)
+    (sampled, accepted), general_kept = funnel.sources[0], _count(paths, pl.col("kind") != "reasoning")
+    # Its people's rows are for a model that is born in their world.
+    if settings.general and _count(paths, (pl.col("kind") != "reasoning") & (pl.col("r1_op") == "ingest")):
+        report.note(f"{len(written)} general rows are the embedded world's: --set rejection.general=0 leaves them out")
     kept = {"sampled": sampled, "reasoning_rows": funnel.kept - general_kept, "general_rows": general_kept}
     paths.write_metrics({**kept, "accepted": accepted / max(1, sampled), **funnel.dropped_metrics()})
+
+
+def _count(paths: Paths, rows: pl.Expr) -> int:
+    """How many of the kept rows are such."""
+    return int(pl.scan_parquet(paths.out / "examples.parquet").filter(rows).select(pl.len()).collect().item())
 
 
 def general_rows(tasks: list[Task], count: int, *, seed: int) -> pl.DataFrame:

@@ -25,12 +25,13 @@ CHECKPOINTS = (
     "base", "student/small", "zero", "cold_sft", "grpo", "sft", "align", "distill/small", "student_zero/small",
 )  # fmt: skip
 EVALUATED = ("base", "align", "student_zero-small", "distill-small")
-MAY_BE_EMPTY = ("_rejected.parquet", "contamination.parquet")
+MAY_BE_EMPTY = ("_rejected.parquet", "held_out.parquet", "contamination.parquet")
 TABLES: dict[str, Table] = {
     **{f"prompts/{n}.parquet": TASKS for n in ("train", "validation", "test")},
     **{f"prompts/{n}_rejected.parquet": TASKS.rejected() for n in ("train", "validation", "test")},
     **{f"prompts/{n}.parquet": TASKS for n in ("general", "general_validation", "general_test")},
     "prompts/general_rejected.parquet": TASKS.rejected(),
+    "prompts/held_out.parquet": DOCUMENTS,
     "prompts/corpus.parquet": DOCUMENTS,
     "prompts/corpus_rejected.parquet": DOCUMENTS.rejected(),
     **{f"{n}/rollouts.parquet": ROLLOUTS for n in ("zero", "grpo", "align", "student_zero/small")},

@@ -1,5 +1,6 @@
 """The commands `r1 data`: import, show, stats, diff, export. Each is a few lines; their modules are imported late."""
 
+import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
@@ -123,7 +124,7 @@ def import_command(
         typer.Option(
             "--preset",
             help="How rows are read: auto, openr1-math, numinamath-1.5, numinamath-cot, mixture-of-thoughts, math, gsm8k, "
-            "sharegpt, chat, completion, problems.",
+            "dolly, no_robots, sharegpt, chat, completion, problems.",
         ),
     ] = "auto",
     column: Annotated[
@@ -132,16 +133,27 @@ def import_command(
             "--column",
             metavar="OURS=THEIRS",
             help="Read our column from theirs, as in prompt=query (may be repeated). Ours: prompt, answer, solution, "
-            "response, messages, source, license, category.",
+            "response, messages, source, license, category; of general rows answer_language, references, safety, "
+            "wants_thought, quality.",
         ),
     ] = None,
-    kind: Annotated[str, typer.Option("--kind", help="reasoning, helpful or safety.")] = "reasoning",
-    role: Annotated[str, typer.Option("--role", help="train, validation or test.")] = "train",
+    value: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--value", metavar="OURS=TEXT", help="The same in all rows, as in category=writing (may be repeated)."
+        ),
+    ] = None,
+    kind: Annotated[
+        str, typer.Option("--kind", help="reasoning or general; default: as the rows say, else reasoning.")
+    ] = "",
+    role: Annotated[
+        str, typer.Option("--role", help="train, validation, test, or held_out: no row of training may hold it.")
+    ] = "train",
     license: Annotated[
         str, typer.Option("--license", help="The licence to record in each row that has none; else the card's.")
     ] = "",
 ) -> None:
-    """Turn problems into rows of the task pool, and responses into traces; name them in params.yaml."""
+    """Turn problems into rows of the task pool, responses into traces or general rows; name them in params.yaml."""
     from r1cli import console
     from r1cli.data import importing
     from r1cli.dispatch.local import LocalExecutor
@@ -154,6 +166,7 @@ def import_command(
         "split": split,
         "preset": preset,
         "columns": ",".join(column or []),
+        "values": json.dumps(dict(one.partition("=")[::2] for one in value or []), ensure_ascii=False),
         "kind": kind,
         "role": role,
         "license": license,

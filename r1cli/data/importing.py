@@ -42,13 +42,14 @@ def bring_in(
     show(found)
     edits: list[tuple[tuple[str, ...], object]] = []
     said = []
-    if found.get("tasks", 1):
+    if found.get("tasks", 1) or role == "held_out":
         edits += [(("prompts", "imports"), _with(pool, name)), (("prompts", "import_roles", name), role)]
-        said.append(f"{project.shown(target)} joins the task pool for {role}: r1 run prompts")
-    if found.get("traces"):
-        said.append(f"{found['traces']:,.0f} traces: r1 data show {name}/traces")
+        joins = "is held out from all training" if role == "held_out" else f"joins the task pool for {role}"
+        said.append(f"{project.shown(target)} {joins}: r1 run prompts")
+    tables = {"traces": "traces", "general": "general rows"}
+    said += [f"{found[t]:,.0f} {words}: r1 data show {name}/{t}" for t, words in tables.items() if found.get(t)]
     mixed = _names(values, "rejection")
-    if found.get("traces") and role == "train" and mixed is not None:
+    if any(map(found.get, tables)) and role == "train" and mixed is not None:
         edits.append((("rejection", "imports"), _with(mixed, name)))
         said.append("they join the rejection rows: r1 run rejection")
     replace_file(project.params, params_file.edit(project.params.read_text(), edits))

@@ -13,11 +13,12 @@ if TYPE_CHECKING:
     import polars as pl
 
 SHARES = (
-    "kind", "family", "language", "difficulty", "r1_op", "verdict", "reason", "finish", "masked", "safe", "refused",
+    "kind", "category", "family", "language", "thought", "answer_language", "safety", "difficulty", "r1_op", "verdict", "reason", "finish", "masked", "safe", "refused",
     "truncated", "source", "license", "r1_drop",
 )  # fmt: skip
 FIGURES = (
     "num_tokens", "accuracy", "format", "language_consistency", "preference", "reward", "advantage", "margin",
+    "quality",
 )  # fmt: skip
 TEXTS = ("prompt", "question", "problem", "text", "response", "completion", "chosen", "rejected", "answer", "solution")
 THOUGHTS = ("response", "completion", "chosen")

@@ -20,6 +20,7 @@ KEYS = {
     "rollouts": ("step", "task_id", "draw"),
     "examples": ("task_id", "draw"),
     "traces": ("task_id",),
+    "general": ("task_id",),
     "pairs": ("task_id", "draw"),
     "labels": ("task_id", "draw"),
     "scores": ("model", "task_id", "draw"),

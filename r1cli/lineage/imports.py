@@ -1,5 +1,5 @@
-"""Imported traces: rows that no stage wrote, from which stages made rows (op `ingest`). Their sources and licences stand
-in the import's own tables, data/imports/NAME/traces-*.parquet."""
+"""Imported traces and general rows: rows that no stage wrote, from which stages made rows (op `ingest`). Their sources and
+licences stand in the import's own tables, data/imports/NAME/traces-*.parquet and general-*.parquet."""
 
 import re
 from pathlib import Path
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import polars as pl
 
 FOLDER = "data/imports"
-_TRACES = re.compile(rf"{FOLDER}/([^/]+)/traces-\d+\.parquet")
+_TRACES = re.compile(rf"{FOLDER}/([^/]+)/(?:traces|general)-\d+\.parquet")
 
 
 def traces(found: Snapshot) -> dict[str, Path]:

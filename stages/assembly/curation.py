@@ -10,24 +10,24 @@ from pathlib import Path
 
 import polars as pl
 
+from stages.assembly.general import graded_general
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.job import Paths
 from stages.contract.params import Curation, Rejection
-from stages.contract.schemas import EXAMPLES, TRACES, content_id
+from stages.contract.schemas import EXAMPLES, GENERAL, TRACES, Table, content_id
 from stages.contract.tables import read_table
 from stages.contract.task import Task
 from stages.contract.transcript import Template, split
 from stages.curate.decide import Wanted
-from stages.curate.outcome import funnel as table
+from stages.curate.outcome import funnel as steps
 from stages.curate.recipe import GRADED, Recipe
 from stages.curate.shards import Source, Store, plan
 from stages.curate.stream import Funnel, curate
 from stages.rewards.language import consistency
 from stages.rewards.scorer import grade
-from stages.tasks.corpus import SOURCE
 
-MIN_WORDS = 3  # of an imported general answer
+MIN_WORDS = 3  # of an imported response
 ROWS = {**EXAMPLES.columns, **GRADED}
 
 
@@ -50,16 +50,14 @@ def curated(
     template: Template,
     workers: int,
 ) -> Funnel:
-    """Curate the parts and the imported traces that the settings name, and write examples.parquet, its sidecar and the
-    funnel. `held_out` are tasks; those of the embedded world are guarded by their states (GRADED's `held_out`)."""
+    """Curate the parts and the imports that the settings name, and write examples.parquet, its sidecar and the funnel.
+    `held_out` are `held_out_problems`; those of the embedded world are guarded by their states (GRADED's `held_out`)."""
     reasoning = next(part.recipe for part in parts if part.recipe.verified)
     with _store(paths) as store:
         sources = [Source(name=part.name, files=part.files(store), recipe=part.recipe) for part in parts]
         for name in settings.imports:
-            files = _imported(store, name, paths, template)
-            sources.append(Source(name=name, files=files, recipe=_imports(reasoning, settings)))
-        benchmarks = held_out.filter(pl.col("source") != SOURCE["source"])
-        found = plan(sources, benchmarks, ngram=settings.ngram, code=paths.code())
+            sources += _imported(store, name, paths, template, reasoning, settings)
+        found = plan(sources, held_out, ngram=settings.ngram, code=paths.code())
         report.phase("curation", total=len(found.shards))
         wanted = Wanted(
             near=settings.near_duplicates,
@@ -68,7 +66,7 @@ def curated(
             targets=settings.targets() if isinstance(settings, Rejection) else {},
         )
         funnel = curate(found, wanted, store, paths.out, workers=workers, progress=report.step)
-    paths.write_curve("funnel", table(funnel.rows, funnel.dropped))
+    paths.write_curve("funnel", steps(funnel.rows, funnel.dropped))
     for domain, rows in wanted.targets.items():
         if (there := funnel.domains.get(domain, 0)) < rows:
             report.note(f"{there:,} rows of {domain} instead of {rows:,}: there are no more")
@@ -77,14 +75,15 @@ def curated(
 
 @contextmanager
 def _store(paths: Paths) -> Iterator[Store]:
-    """The stage's store, locked against being cleaned; a passing one where nothing is kept."""
+    """The stage's store, locked against being cleaned or removed (r1 gc); a passing one where nothing is kept."""
     if paths.store is None:
         with tempfile.TemporaryDirectory() as folder:
             yield Store(Path(folder))
         return
-    store = Store(paths.store)
+    paths.store.parent.mkdir(parents=True, exist_ok=True)
     with (paths.store.parent / f"{paths.store.name}.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_SH)
+        store = Store(paths.store)
         yield store
         # What this run didn't use goes, unless another run works with the store at the moment.
         try:
@@ -94,22 +93,42 @@ def _store(paths: Paths) -> Iterator[Store]:
         store.clean()
 
 
-def _imported(store: Store, name: str, paths: Paths, template: Template) -> list[Path]:
-    """The graded rows of an import's files. A file that was graded before is not graded again."""
-    files = sorted((paths.data / "imports" / name).glob("traces-*.parquet"))
-    if not files:
+def _imported(
+    store: Store, name: str, paths: Paths, template: Template, reasoning: Recipe, settings: Curation
+) -> list[Source]:
+    """An import's traces and, where they are wanted, its general rows. A file that was graded before is not graded again."""
+    readers: list[tuple[Table, Callable[[pl.DataFrame, Template], pl.DataFrame], Recipe]] = [
+        (TRACES, _graded, _imports(reasoning, settings))
+    ]
+    if isinstance(settings, Rejection):
+        readers.append((GENERAL, graded_general, _general(reasoning, settings, name)))
+    found = []
+    for table, graded, recipe in readers:
+        files = sorted((paths.data / "imports" / name).glob(f"{table.name}-*.parquet"))
+        if files:
+            rows = [_once(store, path, table, graded, template, paths.code()) for path in files]
+            found.append(Source(name=name, files=rows, recipe=recipe))
+    if not found:
+        wanted = " or general rows" if len(readers) > 1 else ""
         raise UserError(
-            f"imports names {name!r}, but data/imports/{name} holds no traces",
+            f"imports names {name!r}, but data/imports/{name} holds no traces{wanted}",
             hint=f"r1 data import FILE --name {name}",
         )
-    found = []
-    for path in files:
-        graded = (
-            f"graded-{content_id('graded', [sha256(path.read_bytes()).hexdigest(), template, paths.code()])}.parquet"
-        )
-        there = store.rows(graded)
-        found.append(there if there.exists() else store.write(there.name, _graded(read_table(path, TRACES), template)))
     return found
+
+
+def _once(
+    store: Store,
+    path: Path,
+    table: Table,
+    graded: Callable[[pl.DataFrame, Template], pl.DataFrame],
+    template: Template,
+    code: str,
+) -> Path:
+    """The graded rows of a file, from the store if they are there."""
+    of = content_id("graded", [sha256(path.read_bytes()).hexdigest(), table.name, template, code])
+    there = store.rows(f"graded-{of}.parquet")
+    return there if there.exists() else store.write(there.name, graded(read_table(path, table), template))
 
 
 def _graded(traces: pl.DataFrame, template: Template) -> pl.DataFrame:
@@ -139,3 +158,16 @@ def _graded(traces: pl.DataFrame, template: Template) -> pl.DataFrame:
 def _imports(reasoning: Recipe, settings: Curation) -> Recipe:
     """What imported rows must be: what the sampled ones must, and an answer must have some words."""
     return replace(reasoning, licenses=tuple(settings.licenses), min_words=max(MIN_WORDS, settings.min_words))
+
+
+def _general(reasoning: Recipe, settings: Rejection, name: str) -> Recipe:
+    """What imported general rows must be: readable, and as stages/curate/general.py wants them."""
+    return replace(
+        reasoning,
+        verified=False,
+        min_words=0,
+        licenses=tuple(settings.licenses),
+        general=True,
+        names=tuple(settings.names),
+        min_quality=settings.min_quality.get(name),
+    )

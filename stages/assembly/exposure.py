@@ -8,8 +8,11 @@ Not covered: sampled answers that training took in but did not keep (they answer
 that a preference judge was shown besides its table.
 """
 
+import fcntl
 import json
+import os
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,7 +26,13 @@ from stages.contract.schemas import CONTAMINATION, content_id
 from stages.curate.decontaminate import HOW, HeldOut, hold_out, matches
 from stages.tasks.corpus import SOURCE
 
-HELD_OUT = ("validation.parquet", "test.parquet", "general_validation.parquet", "general_test.parquet")
+HELD_OUT = (
+    "validation.parquet",
+    "test.parquet",
+    "held_out.parquet",
+    "general_validation.parquet",
+    "general_test.parquet",
+)
 TEXTS = ("prompt", "text", "answer", "response", "completion", "chosen", "rejected")
 _ROWS = 20_000  # read at a time
 
@@ -98,19 +107,34 @@ def exposed(
     keeps what was found of a table."""
     index = content_id("held out", [held_out.ngram, *held_out.ids])
     result, unknown = {}, []
-    for table in tables:
-        path = data / table.path
-        kept = store / f"{content_id('exposure', [table.sha256, index])}.json" if store else None
-        if kept and kept.is_file():
-            result[table.path] = [Found(**found) for found in json.loads(kept.read_text())]
-        elif not path.is_file() or digests(path).sha256 != table.sha256:
-            unknown.append(f"{table.path} is not here as it was")
-        else:
-            result[table.path] = list(_in_table(path, held_out))
-            if kept:
-                kept.parent.mkdir(parents=True, exist_ok=True)
-                kept.write_text(json.dumps([asdict(found) for found in result[table.path]]))
+    with _locked(store):
+        for table in tables:
+            path = data / table.path
+            kept = store / f"{content_id('exposure', [table.sha256, index])}.json" if store else None
+            if kept and kept.is_file():
+                result[table.path] = [Found(**found) for found in json.loads(kept.read_text())]
+            elif not path.is_file() or digests(path).sha256 != table.sha256:
+                unknown.append(f"{table.path} is not here as it was")
+            else:
+                result[table.path] = list(_in_table(path, held_out))
+                if kept:
+                    part = kept.with_name(f"{kept.name}.{os.getpid()}.part")  # other evaluations write it, too
+                    part.write_text(json.dumps([asdict(found) for found in result[table.path]]))
+                    os.replace(part, kept)
     return result, unknown
+
+
+@contextmanager
+def _locked(store: Path | None) -> Iterator[None]:
+    """The store is there, and is not removed meanwhile (r1 gc)."""
+    if store is None:
+        yield
+        return
+    store.parent.mkdir(parents=True, exist_ok=True)
+    with store.with_name(f"{store.name}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_SH)
+        store.mkdir(exist_ok=True)
+        yield
 
 
 def _in_table(path: Path, held_out: HeldOut) -> Iterator[Found]:

@@ -18,14 +18,16 @@ from stages.contract.events import Reporter
 from stages.contract.job import Paths
 from stages.contract.params import Checkpoints, ColdStart, Deadlines, Params, Rejection, Sampling
 from stages.contract.phases import phases
-from stages.contract.schemas import EXAMPLES, TASKS, content_id
+from stages.contract.schemas import DOCUMENTS, EXAMPLES, TASKS, content_id
 from stages.contract.tables import read_table
 from stages.contract.task import Task, tasks_of
 from stages.contract.transcript import Template
+from stages.curate.decontaminate import benchmarks
 from stages.curate.recipe import GRADED
 from stages.curate.shards import Store
 from stages.rewards.batch import Graders, Pending, processes_for
 from stages.rewards.scorer import Grade, grade
+from stages.tasks.corpus import SOURCE
 from stages.tasks.problems import states_in
 
 CHUNK = 256  # prompts a call of the engine; each call has its own seed
@@ -267,3 +269,9 @@ def held_out_tasks(paths: Paths) -> pl.DataFrame:
     """The problems that no training row may hold."""
     names = ("validation", "test")
     return pl.concat([read_table(paths.data / "prompts" / f"{name}.parquet", TASKS) for name in names])
+
+
+def held_out_problems(paths: Paths) -> pl.DataFrame:
+    """The problems that curation looks for in rows' texts: everybody's but the embedded world's, whose states tell them."""
+    tasks = held_out_tasks(paths).filter(pl.col("source") != SOURCE["source"])
+    return benchmarks(tasks, read_table(paths.data / "prompts" / "held_out.parquet", DOCUMENTS))

@@ -34,7 +34,7 @@ class Prompts:
     test: int
     general_held_out: float  # share of the general prompts' subjects held out for validation, and as many for test
     imports: list[str]  # folders below data/imports/ whose tasks join the pool
-    import_roles: dict[str, str]  # import name -> train | validation | test
+    import_roles: dict[str, str]  # import name -> train | validation | test | held_out
     ngram: int  # word n-gram for decontamination
     forget: list[str] = field(default_factory=list)  # ids of rows that are dropped here (`r1 forget`)
 
@@ -317,7 +317,9 @@ class Rejection(Curation):
     min_language: float  # traces of lower language consistency are dropped
     total: int = 0  # rows wanted in all, of each domain its share; 0: all that are left
     shares: dict[str, float] = field(default_factory=lambda: dict[str, float](TABLE_5))  # of domains, in any unit
-    domains: dict[str, str] = field(default_factory=dict)  # family -> domain, where it has another name
+    domains: dict[str, str] = field(default_factory=dict)  # family or category -> domain, where it has another name
+    names: list[str] = field(default_factory=list)  # what the model may call itself and its makers in general rows
+    min_quality: dict[str, float] = field(default_factory=dict)  # import -> least score of its general rows
 
     def targets(self) -> dict[str, int]:
         """Rows wanted of each domain, or nothing if all are."""

@@ -151,6 +151,31 @@ TRACES = Table(
     },
     identity=("prompt", "response"),
 )
+CATEGORIES = ("writing", "factual_qa", "self_cognition", "translation", "safety", "software", "other")
+DEMANDS = {  # of a general answer, beside its request
+    "thought": pl.String(),  # wanted | none | any
+    "answer_language": pl.String(),  # what the answer must be in (always said of translations), or ""
+    "references": pl.List(pl.String()),  # factual_qa: the answer must hold one of them
+    "safety": pl.String(),  # unsafe: must be refused | safe: must not | "": not said (of safety rows it always is)
+    "quality": pl.Float32(),  # the source's own score, or null
+}
+GENERAL = Table(
+    name="general",  # imported answers to general requests, before any curation
+    columns={
+        **ROW,
+        "task_id": pl.String(),  # the hash of the prompt
+        "category": pl.String(),  # one of CATEGORIES
+        "language": pl.String(),  # of the prompt
+        "prompt": pl.String(),
+        "response": pl.String(),
+        **DEMANDS,
+        "num_tokens": pl.Int32(),  # as the source counted, or 0
+        "source": pl.String(),
+        "revision": pl.String(),
+        "license": pl.String(),
+    },
+    identity=("category", "prompt", "response", *DEMANDS),
+)
 PAIRS = Table(
     name="pairs",
     columns={
@@ -220,7 +245,7 @@ CONTAMINATION = Table(
     identity=("model", "task_id", "how", "table", "row_id"),
 )
 
-TABLES = (TASKS, DOCUMENTS, ROLLOUTS, EXAMPLES, TRACES, PAIRS, LABELS, SCORES, CONTAMINATION)
+TABLES = (TASKS, DOCUMENTS, ROLLOUTS, EXAMPLES, TRACES, GENERAL, PAIRS, LABELS, SCORES, CONTAMINATION)
 
 
 def table_of(schema: pl.Schema) -> Table | None:

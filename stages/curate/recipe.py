@@ -30,10 +30,11 @@ from stages.curate.filters import (
     too_short,
     truncated,
 )
+from stages.curate.general import general_filters
 from stages.curate.outcome import Curated, divide, forget, then
 from stages.curate.words import Hashes, fold, mixed, words
 
-GENERAL = "general"  # the domain of everything that is not reasoning
+GENERAL = "general"  # the domain of what is not reasoning, but for categories that have one of their own
 GRADED = {
     "verdict": pl.String(),
     "language_consistency": pl.Float64(),
@@ -68,6 +69,9 @@ class Recipe:
     min_words: int = 0
     unique: bool = True
     licenses: Sequence[str] = ()  # those that may be in the set; none: any
+    general: bool = False  # general answers, with the columns ASKED (stages/curate/general.py)
+    names: Sequence[str] = ()  # what the trained model may call itself and its makers
+    min_quality: float | None = None  # by the source's own score
     sketched: bool = False  # near-duplicates will be looked for
     domains: Mapping[str, str] = field(default_factory=dict)  # family -> domain, where it has another name
     forget: Sequence[str] = ()
@@ -87,7 +91,8 @@ class Recipe:
             (self.max_repetition < 1, repetition(max_share=self.max_repetition)),
             (True, held_out_state()),
         ]
-        return [rule for wanted, rule in chosen if wanted]
+        own = general_filters(names=self.names, min_quality=self.min_quality) if self.general else []
+        return [*(rule for wanted, rule in chosen if wanted), *own]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -157,6 +162,7 @@ def _keys(rows: Rows, recipe: Recipe) -> pl.DataFrame:
     texts = mixed(mixed(words(fold(frame["prompt"])).text_T) + rows.words.text_T)
     reasoning = pl.col("kind") == "reasoning"
     domain = pl.col("family").replace(dict(recipe.domains)) if recipe.domains else pl.col("family")
+    category = pl.col("family").replace_strict(dict(recipe.domains), default=GENERAL, return_dtype=pl.String)
     return frame.select(
         pl.Series("id_high", ids[:, 0]),
         pl.Series("id_low", ids[:, 1]),
@@ -164,7 +170,7 @@ def _keys(rows: Rows, recipe: Recipe) -> pl.DataFrame:
         tie=pl.Series(_hashed(sources)),
         rank=pl.Series(_hashed(frame["r1_id"].to_list(), key=recipe.seed.to_bytes(16, "little", signed=True))),
         task=pl.Series(_hashed(tasks)),
-        domain=pl.when(reasoning).then(domain).otherwise(pl.lit(GENERAL)),
+        domain=pl.when(reasoning).then(domain).otherwise(category if recipe.general else pl.lit(GENERAL)),
         text=pl.Series(texts),
         alone=pl.lit(not recipe.unique),
     )

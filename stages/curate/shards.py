@@ -63,7 +63,7 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Plan:
-    """All shards in order. `held_out` is a table of the columns r1_id and prompt."""
+    """All shards in order. `held_out` is a table of the columns HELD_OUT."""
 
     shards: Sequence[Shard]
     recipes: Sequence[Recipe]
@@ -91,13 +91,13 @@ class Plan:
         )
 
 
-HELD_OUT = {"r1_id": pl.String(), "prompt": pl.String()}
+HELD_OUT = {"r1_id": pl.String(), "prompt": pl.String(), "solution": pl.Boolean()}
 
 
 def plan(sources: Sequence[Source], held_out: pl.DataFrame, *, ngram: int = 10, code: str = "") -> Plan:
     """Cut sources into shards. Of the files only what isn't text is read: a row's id stands for its texts."""
     benchmarks = held_out.select(list(HELD_OUT))
-    against = content_id("held out", [ngram, *benchmarks["r1_id"].to_list(), *benchmarks["prompt"].to_list()])
+    against = content_id("held out", [ngram, *(benchmarks[name].to_list() for name in HELD_OUT)])
     shards = []
     for number, source in enumerate(sources):
         same = json.dumps([near.VERSION, code, against, asdict(source.recipe)], sort_keys=True)

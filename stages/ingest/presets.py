@@ -23,6 +23,7 @@ class Preset:
     `correct` and `complete` stand beside `generations`, one value each; correct means that one of the first is true.
     `wanted`: a row whose column has another value than these is dropped, with the column's name as the reason.
     `no_gold`: words that stand in the answer's column where there is none, and the reason to drop the problem.
+    `context`: a text that the question is about. `categories`: the data set's own, which make its rows general ones.
     """
 
     name: str
@@ -40,6 +41,8 @@ class Preset:
     level: str = ""
     wanted: Mapping[str, Collection[str]] = field(default_factory=dict)
     no_gold: Mapping[str, str] = field(default_factory=dict)
+    context: str = ""
+    categories: Mapping[str, str] = field(default_factory=dict)
 
 
 def _columns(text: str) -> frozenset[str]:
@@ -101,6 +104,33 @@ PRESETS = (
         golds=GOLDS,
         worked=WORKED,
         responses=RESPONSES,
+    ),
+    Preset(
+        name="dolly",
+        about="general instructions with human answers; its eight categories become ours",
+        ids=("databricks/databricks-dolly-15k",),
+        columns=_columns("instruction context response category"),
+        prompts=("instruction",),
+        context="context",
+        responses=("response",),
+        categories={
+            **dict.fromkeys(("creative_writing", "brainstorming", "summarization"), "writing"),
+            **dict.fromkeys(("open_qa", "closed_qa", "general_qa", "information_extraction"), "factual_qa"),
+            "classification": "other",
+        },
+    ),
+    Preset(
+        name="no_robots",
+        about="general chats with human answers; its ten categories become ours",
+        ids=("HuggingFaceH4/no_robots",),
+        columns=_columns("prompt_id messages category"),
+        turns=("messages",),
+        categories={
+            **dict.fromkeys(("Generation", "Brainstorm", "Rewrite", "Summarize"), "writing"),
+            **dict.fromkeys(("Open QA", "Closed QA", "Extract"), "factual_qa"),
+            **dict.fromkeys(("Chat", "Classify"), "other"),
+            "Coding": "software",
+        },
     ),
     Preset(name="sharegpt", about="conversations of from and value", columns=_columns("conversations"), turns=TURNS),
     Preset(name="chat", about="messages of role and content", columns=_columns("messages"), turns=TURNS),

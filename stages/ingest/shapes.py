@@ -12,9 +12,9 @@ from stages.ingest.presets import Preset
 
 CODE_COLUMNS = ("code_task", "task")  # a code task as stages/rewards/code_task.py has it, or its JSON
 THOUGHT_COLUMNS = ("reasoning_content", "reasoning", "thinking")  # where it stands beside the answer
-CATEGORIES = ("category", "family")
+CATEGORIES = ("category", "family")  # columns
 LICENSES = ("license", "licence")
-KINDS = ("reasoning", "helpful", "safety")
+KINDS = ("reasoning", "general")
 MAX_ORIGIN = 80  # characters of a row's own source that are kept
 _ROLES = {"user": "user", "human": "user", "assistant": "assistant", "gpt": "assistant", "system": "system"}
 _MARKS = {  # other ways to mark thought and answer
@@ -46,7 +46,6 @@ class Parts:
     responses: Sequence[Response]
     no_gold: str = ""  # why the problem has no gold answer, where the source says so
     kind: str = ""
-    category: str = ""
     level: int = 0
     origin: str = ""
     license: str = ""
@@ -84,14 +83,21 @@ def parts(record: Mapping[str, object], preset: Preset, label: str) -> Parts:
         tests=tests,
         responses=responses,
         no_gold=named,
-        kind=kind if (kind := text(record.get("kind"))) in KINDS else "",
-        category=_first(record, CATEGORIES)[:MAX_ORIGIN],
+        kind=_kind(record, preset),
         level=int(level[1]) if level else 0,
         origin=_first(record, ("source",))[:MAX_ORIGIN],
         license=_first(record, LICENSES),
         num_tokens=int(tokens) if isinstance(tokens, int) and 0 <= tokens < 1 << 31 and len(responses) == 1 else 0,
         drop=drop,
     )
+
+
+def _kind(record: Mapping[str, object], preset: Preset) -> str:
+    """What the row or its preset says it is, or nothing. Helpful and safety are what other tables call general rows."""
+    said = text(record.get("kind"))
+    if said in ("helpful", "safety") or preset.categories:
+        return "general"
+    return said if said in KINDS else ""
 
 
 def _question(record: Mapping[str, object], preset: Preset, label: str) -> str:
@@ -105,7 +111,7 @@ def _question(record: Mapping[str, object], preset: Preset, label: str) -> str:
             conversation([*value, {"role": "assistant", "content": "-"}])[0] if isinstance(value, list) else text(value)
         )
         if found.strip():
-            more = text(record.get("input")).strip() if column == "instruction" else ""
+            more = text(record.get(preset.context or "input")).strip() if column == "instruction" else ""
             return f"{found}\n\n{more}" if more else found
     return ""
 

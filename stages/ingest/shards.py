@@ -1,5 +1,6 @@
 """Tables of any length: rows are written as they come, so many a file."""
 
+from collections import Counter
 from pathlib import Path
 
 import polars as pl
@@ -32,3 +33,34 @@ class Shards:
             write_table(frame, self._folder / f"{self._stem}-{self._files:05d}.parquet", self._table)
             self._files += 1
             self._waiting = []
+
+
+class Responses:
+    """Rows of a table of responses on their way to files: those that stay, once each, and those that don't."""
+
+    def __init__(self, folder: Path, table: Table) -> None:
+        self.kept, self.rejected = (
+            Shards(folder, table.name, table),
+            Shards(folder, table.rejected().name, table.rejected()),
+        )
+        self.reasons: Counter[str] = Counter()
+        self._name, self._ids = table.name, set[str]()
+
+    def add(self, row: dict[str, object], drop: str) -> None:
+        """Add a row. `drop`: why it can't stay; what it lacks is seen here."""
+        row_id = str(row["r1_id"])
+        reason = drop or ("" if row["prompt"] else "empty") or ("" if row["response"] else "no_response")
+        reason = reason or (f"duplicate:{row_id}" if row_id in self._ids else "")
+        if reason:
+            self.rejected.add({**row, "r1_drop": reason})
+            self.reasons[reason.partition(":")[0]] += 1
+            return
+        self._ids.add(row_id)
+        self.kept.add(row)
+
+    def finish(self) -> dict[str, int]:
+        """Write what waits; how many rows there are, by what became of them."""
+        self.kept.flush()
+        self.rejected.flush()
+        dropped = {f"{self._name}_rejected_{reason}": count for reason, count in sorted(self.reasons.items())}
+        return {self._name: self.kept.count, **dropped} if self.kept.count or self.rejected.count else {}

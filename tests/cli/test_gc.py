@@ -226,3 +226,44 @@ def test_after_gc_everything_recorded_is_still_there(place: Place, r1: Run) -> N
     done = dvc(place, "checkout", "-f", "prompts", "zero")
     assert done.returncode == 0, done.stderr
     assert (place.root / "data" / "prompts" / "rows.txt").read_text() == "2ok"
+
+
+def keep(root: Path, *names: str) -> None:
+    """What stages keep for later runs, with the lock that they hold meanwhile."""
+    for name in names:
+        folder = root / ".r1" / "store" / name / "shard"
+        folder.mkdir(parents=True)
+        (folder / "kept.parquet").write_bytes(b"x" * 3000)
+        (root / ".r1" / "store" / f"{name}.lock").touch()
+
+
+def stored(root: Path) -> set[str]:
+    return {path.name for path in (root / ".r1" / "store").iterdir() if path.is_dir()}
+
+
+def test_what_stages_keep_is_named_and_goes_only_when_that_is_asked_for(place: Place, r1: Run) -> None:
+    keep(place.root, "rejection", "exposure")
+    git(place.root, "commit", "-q", "--allow-empty", "-m", "x")
+    code, said, _ = r1("gc", "--yes")
+    assert code == 0 and stored(place.root) == {"rejection", "exposure"}
+    assert ".r1/store/rejection saves work in later runs (3.0 kB): r1 gc --store removes it, too" in said
+    code, said, _ = r1("gc", "--store")
+    assert code == 0 and ".r1/store/exposure" in said and "r1 gc --store --yes removes it" in said
+    assert stored(place.root) == {"rejection", "exposure"}
+    told = json.loads(r1("gc", "--store", "--yes", "--json")[1])
+    assert told["frees"] == 6000 and [item["kind"] for item in told["items"]] == ["store"] * 2
+    assert stored(place.root) == set()
+    assert r1("gc", "--store")[1] == "nothing to remove: everything is referred to\n"
+
+
+def test_a_store_that_a_run_uses_stays(place: Place, r1: Run) -> None:
+    keep(place.root, "rejection", "exposure", "cold_start")
+    git(place.root, "commit", "-q", "--allow-empty", "-m", "x")
+    leased = place.root / ".r1" / "work" / "evaluate@base" / "fingerprint"
+    leased.mkdir(parents=True)
+    with (place.root / ".r1" / "store" / "rejection.lock").open("w") as lock, pytest.MonkeyPatch.context() as patch:
+        fcntl.flock(lock, fcntl.LOCK_SH)  # as stages/assembly/curation.py does
+        patch.setattr("r1cli.dispatch.lease.living", lambda path: path.is_relative_to(leased))  # on another machine
+        code, said, _ = r1("gc", "--store", "--yes")
+    assert code == 0 and "in use meanwhile, so it stayed: .r1/store/rejection" in said
+    assert stored(place.root) == {"rejection", "exposure"}

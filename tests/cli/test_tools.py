@@ -23,7 +23,8 @@ def main(arguments, paths, report):
         raise UserError("no rows", hint="look")
     (paths.out / "tasks.parquet").write_text(repr(sorted(arguments.items())) + os.environ["HF_HUB_OFFLINE"])
     traces = {"traces": 2, "tasks": 0} if arguments.get("name") == "chats" else {}
-    paths.write_metrics({"rows_read": 3, **traces})
+    general = {"general": 2, "tasks": 0} if arguments.get("name") == "poems" else {}
+    paths.write_metrics({"rows_read": 3, **traces, **general})
 
 
 start_tool(main)
@@ -77,6 +78,25 @@ def test_traces_alone_join_no_task_pool(place_with_tools: Place, r1: Run) -> Non
     assert "2 traces: r1 data show chats/traces" in out
     assert "joins" not in out and read_params(root / "params.yaml") == before
     assert "('columns', 'prompt=q,answer=a')" in (root / "data/imports/chats/tasks.parquet").read_text()
+
+
+def test_general_rows_join_the_mix_or_are_held_out(place_with_tools: Place, r1: Run) -> None:
+    root = place_with_tools.root
+    (root / "rows.jsonl").write_text("{}\n")
+    given = ("data", "import", "rows.jsonl", "--name", "poems", "--kind", "general", "--value", "category=writing")
+    code, out, err = r1(*given, "--value", "license=a=b")
+    assert code == 0, err
+    assert "2 general rows: r1 data show poems/general" in out and "task pool" not in out
+    assert (
+        """('values', '{"category": "writing", "license": "a=b"}')"""
+        in (root / "data/imports/poems/tasks.parquet").read_text()
+    )
+    assert read_params(root / "params.yaml")["prompts"]["imports"] == []  # type: ignore[index]
+    code, out, err = r1(*given, "--role", "held_out")
+    assert code == 0 and "data/imports/poems is held out from all training: r1 run prompts" in out
+    prompts = read_params(root / "params.yaml")["prompts"]
+    assert isinstance(prompts, dict)
+    assert (prompts["imports"], prompts["import_roles"]) == (["poems"], {"poems": "held_out"})
 
 
 def test_an_import_that_fails_changes_nothing(place_with_tools: Place, r1: Run) -> None:

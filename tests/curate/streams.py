@@ -10,11 +10,11 @@ from stages.contract.tables import read_table
 from stages.curate.decide import Wanted
 from stages.curate.outcome import Curated
 from stages.curate.recipe import GRADED, Recipe
-from stages.curate.shards import Source, Store, plan
+from stages.curate.shards import HELD_OUT, Source, Store, plan
 from stages.curate.stream import curate
 
 ROWS = {**EXAMPLES.columns, **GRADED}
-NOTHING = pl.DataFrame(schema={"r1_id": pl.String, "prompt": pl.String})
+NOTHING = pl.DataFrame(schema=HELD_OUT)
 
 
 def row(prompt: str, response: str, **columns: object) -> dict[str, object]:

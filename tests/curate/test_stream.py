@@ -134,7 +134,7 @@ def test_more_rows_cost_their_own_work_and_give_what_all_at_once_would(
 
 def test_another_recipe_or_benchmark_is_other_work(tmp_path: Path) -> None:
     files = written([traces(100)], tmp_path)
-    held_out = pl.DataFrame({"r1_id": ["h"], "prompt": ["some problem"]})
+    held_out = pl.DataFrame({"r1_id": ["h"], "prompt": ["some problem"], "solution": [False]})
     plans = [
         plan([Source(name="a", files=files, recipe=recipe)], benchmark, code=code)
         for recipe, benchmark, code in (
@@ -259,7 +259,7 @@ def test_the_mix_meets_its_targets_and_says_what_is_missing(tmp_path: Path) -> N
 def test_rows_that_hold_a_benchmark_are_dropped_wherever_it_stands(tmp_path: Path) -> None:
     rng = random.Random(0)
     problem = text(rng, 30) + " 17?"
-    held_out = pl.DataFrame({"r1_id": ["h"], "prompt": [problem]})
+    held_out = pl.DataFrame({"r1_id": ["h"], "prompt": [problem], "solution": [False]})
     rows = [
         row(f"Please: {problem.upper()}", answer(text(rng))),
         row("b", answer(f"{text(rng)} {problem.replace(' ', '  ')}")),

@@ -9,6 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from stages.contract.errors import UserError
+from stages.ingest.general import COLUMNS
 from stages.ingest.presets import PRESETS, Preset
 from stages.ingest.shapes import CATEGORIES, CODE_COLUMNS, LICENSES, THOUGHT_COLUMNS
 from tests.ingest.test_presets import run
@@ -36,8 +37,11 @@ def columns(one: Preset) -> list[str]:
 
 def records(one: Preset) -> st.SearchStrategy[list[dict[str, object]]]:
     own = {name: GOOD | CHAT | VALUES for name in columns(one)}
+    own |= {name: st.just("so \\boxed{5}") | GOOD | VALUES for name in one.worked}
     own |= {name: st.just("Yes") | VALUES for name in one.wanted}
-    more = {name: VALUES for name in EXTRA if name not in own}
+    own |= {"category": st.sampled_from(sorted(one.categories))} if one.categories else {}
+    extra = (*EXTRA, *COLUMNS) if one.categories else EXTRA
+    more = {name: VALUES for name in extra if name not in own}
     return st.lists(st.fixed_dictionaries(own, optional=more), min_size=1, max_size=3)
 
 
@@ -58,8 +62,15 @@ def test_any_values_in_known_columns(one: Preset) -> None:
                 return
             imported.append(found)
             assert found.metrics["rows"] == len(rows)
-            kept = found.tasks.height + found.rejected.height + found.traces.height + found.traces_rejected.height
-            assert kept >= len(rows)  # nothing vanishes
+            tables = (
+                found.tasks,
+                found.rejected,
+                found.traces,
+                found.traces_rejected,
+                found.general,
+                found.general_rejected,
+            )
+            assert sum(table.height for table in tables) >= len(rows)  # nothing vanishes
 
     check()
     assert imported  # not all of them were refused

@@ -10,7 +10,7 @@ import pytest
 from stages.contract.errors import UserError
 from stages.contract.events import Silent
 from stages.contract.job import Paths
-from stages.contract.schemas import TASKS, TRACES
+from stages.contract.schemas import GENERAL, TASKS, TRACES
 from stages.contract.tables import read_table
 from stages.import_data import main
 from stages.ingest.presets import PRESETS
@@ -26,6 +26,8 @@ class Imported:
         self.rejected = read_table(folder / "rejected.parquet", TASKS.rejected())
         self.traces = _shards(folder, "traces", pl.DataFrame(schema=TRACES.schema))
         self.traces_rejected = _shards(folder, "traces_rejected", pl.DataFrame(schema=TRACES.rejected().schema))
+        self.general = _shards(folder, "general", pl.DataFrame(schema=GENERAL.schema))
+        self.general_rejected = _shards(folder, "general_rejected", pl.DataFrame(schema=GENERAL.rejected().schema))
         self.metrics = json.loads(metrics.read_text())
         self.description = json.loads((folder / "import.json").read_text())
 
@@ -221,20 +223,6 @@ def test_conversations_that_are_no_question_and_response_are_told(tmp_path: Path
         "no_single_turn:none", "no_single_turn:assistant user", "no_response", "empty",
     ]  # fmt: skip
     assert found.metrics["traces_rejected_no_single_turn"] == 5
-
-
-def test_general_rows_keep_kind_category_and_licence(tmp_path: Path) -> None:
-    rows = [
-        {"prompt": "Write a poem.", "response": "Roses.", "category": "writing", "license": "CC0-1.0"},
-        {"prompt": "How do I steal?", "response": "Don't.", "kind": "safety", "category": "safety", "license": ""},
-    ]
-    source = tmp_path / "rows.jsonl"
-    source.write_text("".join(json.dumps(row) + "\n" for row in rows))
-    found = run(tmp_path, source, kind="helpful", license="MIT")
-    assert found.traces.select("kind", "family", "license").rows() == [
-        ("helpful", "writing", "CC0-1.0"),
-        ("safety", "safety", "MIT"),
-    ]
 
 
 def test_other_peoples_column_names(tmp_path: Path) -> None:

@@ -64,7 +64,7 @@ PROMPTS = (
     _rejected("train", TASKS) | _rejected("validation", TASKS) | _rejected("test", TASKS)
     | _rejected("corpus", DOCUMENTS)
     | {f"{name}.parquet": TASKS for name in ("general", "general_validation", "general_test")}
-    | {"general_rejected.parquet": TASKS.rejected()}
+    | {"general_rejected.parquet": TASKS.rejected(), "held_out.parquet": DOCUMENTS}
 )  # fmt: skip
 COUNTS = {
     "train_tasks", "train_rejected", "validation_tasks", "validation_rejected", "test_tasks", "test_rejected",
@@ -177,6 +177,8 @@ def test_a_stage_writes_exactly_its_files(data: Path, stage: str) -> None:
         frame = read_table(paths.out / name, table)
         if name == "contamination.parquet":
             assert frame.is_empty()  # without manifests nobody knows what was seen
+        elif name == "held_out.parquet":
+            assert frame.is_empty()  # only imports are held out
         elif not name.endswith("_rejected.parquet"):
             assert len(frame) > 0, name
         else:
@@ -443,7 +445,7 @@ def test_an_import_named_but_not_there_is_refused(data: Path, tmp_path: Path) ->
     with pytest.raises(UserError, match="names 'gsm8k', but data/imports/gsm8k/tasks.parquet is missing") as caught:
         _run(data, "prompts", tmp_path / "out", replace(small.params(), prompts=replace(prompts, imports=["gsm8k"])))
     assert caught.value.hint.startswith("r1 data import")
-    with pytest.raises(UserError, match="'exam' is not one of test, validation, train"):
+    with pytest.raises(UserError, match="'exam' is not one of test, validation, train, held_out"):
         _run(
             data, "prompts", tmp_path / "out",
             replace(small.params(), prompts=replace(prompts, imports=["gsm8k"], import_roles={"gsm8k": "exam"})),
