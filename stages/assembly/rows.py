@@ -7,13 +7,12 @@ from functools import lru_cache
 from hashlib import sha256
 from itertools import islice, pairwise
 from pathlib import Path
-from typing import Any
 
 import polars as pl
 
 from stages.assembly.models import Model, digest, open_model
 from stages.assembly.progress import Samples
-from stages.contract.engine import Completion, LooksAhead
+from stages.contract.engine import Ask, Completion, LooksAhead
 from stages.contract.events import Reporter
 from stages.contract.job import Paths
 from stages.contract.params import Checkpoints, ColdStart, Deadlines, Params, Rejection, Sampling
@@ -99,23 +98,23 @@ def sample_tasks(
     processes = model.processes
 
     @lru_cache(maxsize=2)  # a chunk is asked for twice: ahead, and when it is waited for
-    def asked(begin: int) -> dict[str, Any]:
-        return {
-            "prompts": [model.codec.prompt(t.prompt) for t in chunks[begin]],
-            "draws": draws,
-            "max_new_tokens": sampling.max_new_tokens,
-            "temperature": sampling.temperature,
-            "top_p": sampling.top_p,
-            "seed": seed * 1_000_003 + begin,
-            "logps": False,
-        }
+    def asked(begin: int) -> Ask:
+        return Ask(
+            prompts=tuple(tuple(model.codec.prompt(task.prompt)) for task in chunks[begin]),
+            draws=draws,
+            max_new_tokens=sampling.max_new_tokens,
+            temperature=sampling.temperature,
+            top_p=sampling.top_p,
+            seed=seed * 1_000_003 + begin,
+            logps=False,
+        )
 
     def sample(begin: int, then: int | None) -> list[list[Completion]]:
         with phases("generate"):
             if isinstance(model.engine, LooksAhead) and then is not None:
-                model.engine.ahead(**asked(begin))
-                model.engine.ahead(**asked(then))
-            return model.engine.generate(**asked(begin))
+                model.engine.ahead(asked(begin))
+                model.engine.ahead(asked(then))
+            return model.engine.generate(**vars(asked(begin)))
 
     def graded(new: Sequence[Ungraded], pending: Pending | None) -> list[Draw]:
         with phases("reward"):

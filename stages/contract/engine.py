@@ -52,22 +52,30 @@ class Engine(Protocol):
         by whoever trains; an engine without a copy has nothing to do."""
 
 
+@dataclass(frozen=True, kw_only=True)
+class Ask:
+    """What `generate` is asked for: its arguments."""
+
+    prompts: tuple[tuple[int, ...], ...]
+    draws: int
+    max_new_tokens: int
+    temperature: float
+    top_p: float
+    seed: int
+    logps: bool
+
+    @property
+    def positions(self) -> int:
+        """The most tokens that a prompt and its completion may have."""
+        return max(map(len, self.prompts), default=0) + self.max_new_tokens
+
+
 @runtime_checkable
 class LooksAhead(Protocol):
     """An engine that can begin with what it will be asked for next, so that it is never idle while a call's last, longest
     answers are sampled."""
 
-    def ahead(
-        self,
-        prompts: Sequence[Sequence[int]],
-        *,
-        draws: int,
-        max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seed: int,
-        logps: bool = True,
-    ) -> None:
+    def ahead(self, ask: Ask) -> None:
         """`generate` will be called with these arguments, and no weights change before. Returns at once."""
 
 

@@ -1,6 +1,4 @@
-"""Calls of `generate` to engines that work on several of them at a time."""
-
-from collections.abc import Hashable, Sequence
+"""Calls of `generate` to an engine that works on several of them at a time."""
 
 from stages.contract.engine import Completion, OnFinished
 
@@ -24,8 +22,3 @@ class Call:
         self.found[place, draw] = completion
         if self._told:
             self._told(place, draw, completion)
-
-
-def call_key(prompts: Sequence[Sequence[int]], *settings: float) -> Hashable:
-    """What a call of `generate` is known by."""
-    return tuple(map(tuple, prompts)), settings

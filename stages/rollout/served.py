@@ -13,7 +13,7 @@ import json
 import os
 import time
 import urllib.request
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from functools import partial
 from itertools import cycle
@@ -23,10 +23,9 @@ from urllib.error import HTTPError
 
 import torch
 
-from stages.contract.engine import Completion, Engine, OnFinished
+from stages.contract.engine import Ask, Completion, Engine, OnFinished
 from stages.contract.errors import UserError
 from stages.contract.params import VLLM
-from stages.rollout.calls import call_key
 from stages.rollout.seeds import request_seed
 from stages.rollout.serving import MODEL, Server
 from stages.rollout.vllm import VLLMEngine, Weights, check_reach, weights_file
@@ -117,7 +116,7 @@ class ServedEngine:
         self._current = False  # whether the servers have weights of this policy
         self._trains = False
         self._pool: ThreadPoolExecutor | None = None
-        self._begun: dict[Hashable, list[Future[Completion]]] = {}  # calls ahead, by their arguments
+        self._begun: dict[Ask, list[Future[Completion]]] = {}  # what nobody waits for yet
 
     def generate(
         self,
@@ -136,8 +135,16 @@ class ServedEngine:
         Raises:
             UserError: a server can't be reached or refuses, or a sequence is longer than it was started for.
         """
-        asked = prompts, draws, max_new_tokens, temperature, top_p, seed, logps
-        begun = self._begun.pop(call_key(*asked), None) or self._submitted(*asked)
+        ask = Ask(
+            prompts=tuple(map(tuple, prompts)),
+            draws=draws,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            seed=seed,
+            logps=logps,
+        )
+        begun = self._begun.pop(ask, None) or self._submitted(ask)
         if on_finished:
             for number, future in enumerate(begun):
                 future.add_done_callback(partial(_tell, on_finished, *divmod(number, draws)))
@@ -151,48 +158,32 @@ class ServedEngine:
             self._tell("/sleep?level=1")
         return [found[place * draws : (place + 1) * draws] for place in range(len(prompts))]
 
-    def ahead(
-        self,
-        prompts: Sequence[Sequence[int]],
-        *,
-        draws: int,
-        max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seed: int,
-        logps: bool = True,
-    ) -> None:
+    def ahead(self, ask: Ask) -> None:
         """See the Protocol. Servers that sleep while a trainer works begin with nothing."""
-        asked = prompts, draws, max_new_tokens, temperature, top_p, seed, logps
-        if not self._trains and call_key(*asked) not in self._begun:
-            self._begun[call_key(*asked)] = self._submitted(*asked)
+        if not self._trains and ask not in self._begun:
+            self._begun[ask] = self._submitted(ask)
 
-    def _submitted(
-        self,
-        prompts: Sequence[Sequence[int]],
-        draws: int,
-        max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seed: int,
-        logps: bool,
-    ) -> "list[Future[Completion]]":
+    def _submitted(self, ask: Ask) -> "list[Future[Completion]]":
         """Each answer of a call, in order, as it will come. Requests go out first come, first served."""
         if not self._current:
             self._hand_over()
-        self._check_reach(max(map(len, prompts), default=0) + max_new_tokens)
+        self._check_reach(ask.positions)
         if self._pool is None:
             self._pool = ThreadPoolExecutor(AT_ONCE * len(self._urls) * self.copies)
-        options: dict[str, object] = {"max_tokens": max_new_tokens, "temperature": temperature, "top_p": top_p}
-        if logps:
+        options: dict[str, object] = {
+            "max_tokens": ask.max_new_tokens,
+            "temperature": ask.temperature,
+            "top_p": ask.top_p,
+        }
+        if ask.logps:
             options["logprobs"] = 0  # of the sampled token alone
         urls = cycle(self._urls)
         return [
             self._pool.submit(
-                self._complete, next(urls), list(prompt), {**options, "seed": request_seed(seed, place, draw)}
+                self._complete, next(urls), list(prompt), {**options, "seed": request_seed(ask.seed, place, draw)}
             )
-            for place, prompt in enumerate(prompts)
-            for draw in range(draws)
+            for place, prompt in enumerate(ask.prompts)
+            for draw in range(ask.draws)
         ]
 
     def renew(self) -> None:

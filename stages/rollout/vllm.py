@@ -13,7 +13,7 @@ All that depends on vLLM's version (0.24 to 0.32) is at the end of this file. No
 
 import os
 import random
-from collections.abc import Callable, Hashable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -23,10 +23,10 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 
-from stages.contract.engine import Completion, OnFinished
+from stages.contract.engine import Ask, Completion, OnFinished
 from stages.contract.errors import UserError
 from stages.contract.params import VLLM
-from stages.rollout.calls import Call, call_key
+from stages.rollout.calls import Call
 from stages.rollout.seeds import request_seed
 
 if TYPE_CHECKING:
@@ -61,7 +61,7 @@ class VLLMEngine:
         self._trains = False  # then memory is shared with a trainer
         self._made = 0  # calls so far
         self._calls: dict[int, Call] = {}  # that vLLM works on, by number
-        self._waiting: dict[Hashable, Call] = {}  # those of them that nobody waits for yet, by their arguments
+        self._waiting: dict[Ask, Call] = {}  # those of them that nobody waits for yet
 
     def generate(
         self,
@@ -80,9 +80,17 @@ class VLLMEngine:
         Raises:
             UserError: vLLM is not installed, or a prompt with its answer is longer than it was started for.
         """
-        asked = prompts, draws, max_new_tokens, temperature, top_p, seed, logps
+        ask = Ask(
+            prompts=tuple(map(tuple, prompts)),
+            draws=draws,
+            max_new_tokens=max_new_tokens,
+            temperature=temperature,
+            top_p=top_p,
+            seed=seed,
+            logps=logps,
+        )
         with _undisturbed(self.threads):
-            call = self._waiting.pop(call_key(*asked), None) or self._submitted(*asked)
+            call = self._waiting.pop(ask, None) or self._submitted(ask)
             call.tell(on_finished)
             for name, completion in _finished(self._started(), lambda: len(call.found) < len(prompts) * draws):
                 number, place, draw = map(int, name.split(":"))
@@ -92,49 +100,23 @@ class VLLMEngine:
                 _sleep(self._started())
         return [[call.found[place, draw] for draw in range(draws)] for place in range(len(prompts))]
 
-    def ahead(
-        self,
-        prompts: Sequence[Sequence[int]],
-        *,
-        draws: int,
-        max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seed: int,
-        logps: bool = True,
-    ) -> None:
+    def ahead(self, ask: Ask) -> None:
         """See the Protocol. Who shares the GPU with a trainer sleeps between calls, and begins with nothing."""
-        asked = prompts, draws, max_new_tokens, temperature, top_p, seed, logps
-        if not self._trains and call_key(*asked) not in self._waiting:
+        if not self._trains and ask not in self._waiting:
             with _undisturbed(self.threads):
-                self._waiting[call_key(*asked)] = self._submitted(*asked)
+                self._waiting[ask] = self._submitted(ask)
 
-    def _submitted(
-        self,
-        prompts: Sequence[Sequence[int]],
-        draws: int,
-        max_new_tokens: int,
-        temperature: float,
-        top_p: float,
-        seed: int,
-        logps: bool,
-    ) -> Call:
+    def _submitted(self, ask: Ask) -> Call:
         """A call whose requests vLLM has; it works on them whenever it is stepped, first come, first served."""
         llm = self._started()
         _wake(llm)
-        check_reach(llm.llm_engine.model_config.max_model_len, max(map(len, prompts), default=0) + max_new_tokens)
+        check_reach(llm.llm_engine.model_config.max_model_len, ask.positions)
         self._made += 1
         call = self._calls[self._made] = Call(self._made)
-        for place, prompt in enumerate(prompts):
-            for draw in range(draws):
+        for place, prompt in enumerate(ask.prompts):
+            for draw in range(ask.draws):
                 wanted = _sampling(
-                    max_tokens=max_new_tokens,
-                    temperature=temperature,
-                    top_p=top_p,
-                    seed=request_seed(seed, place, draw),
-                    logps=logps,
-                    end_id=self.end_id,
-                    stop=self.settings.stop,
+                    ask, seed=request_seed(ask.seed, place, draw), end_id=self.end_id, stop=self.settings.stop
                 )
                 _submit(llm, f"{call.number}:{place}:{draw}", prompt, wanted)
         return call
@@ -260,19 +242,17 @@ def _start(folder: Path, settings: VLLM) -> "LLM":
     )
 
 
-def _sampling(
-    *, max_tokens: int, temperature: float, top_p: float, seed: int, logps: bool, end_id: int, stop: Sequence[str]
-) -> "SamplingParams":
+def _sampling(ask: Ask, *, seed: int, end_id: int, stop: Sequence[str]) -> "SamplingParams":
     from vllm import SamplingParams
     from vllm.sampling_params import RequestOutputKind
 
     return SamplingParams(
         n=1,
-        max_tokens=max_tokens,
-        temperature=temperature,
-        top_p=top_p,
+        max_tokens=ask.max_new_tokens,
+        temperature=ask.temperature,
+        top_p=ask.top_p,
         seed=seed,
-        logprobs=0 if logps else None,  # of the sampled token alone
+        logprobs=0 if ask.logps else None,  # of the sampled token alone
         stop_token_ids=[end_id],
         stop=list(stop) or None,
         include_stop_str_in_output=True,

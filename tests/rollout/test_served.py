@@ -16,7 +16,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from stages.contract.engine import Completion
+from stages.contract.engine import Ask, Completion
 from stages.contract.errors import UserError
 from stages.contract.params import VLLM
 from stages.rollout import served
@@ -133,16 +133,17 @@ def test_log_probabilities_are_asked_for_where_they_are_needed(two: list[Fake]) 
 
 def test_what_is_asked_ahead_is_asked_once_and_early(two: list[Fake]) -> None:
     engine, told = _engine(two), []
-    asked = {"draws": 2, "max_new_tokens": 3, "temperature": 0.7, "top_p": 0.9, "seed": 5}
+    prompts = tuple(map(tuple, PROMPTS))
+    ask = Ask(prompts=prompts, draws=2, max_new_tokens=3, temperature=0.7, top_p=0.9, seed=5, logps=True)
     for _ in range(2):
-        engine.ahead(PROMPTS, **asked)  # type: ignore[arg-type]
+        engine.ahead(ask)
     wanted = _sample(_engine(two))
     assert sum(fake.paths()["/v1/completions"] for fake in two) == 12
     assert _sample(engine, on_finished=lambda place, draw, one: told.append((place, draw))) == wanted
     assert sum(fake.paths()["/v1/completions"] for fake in two) == 12
     assert sorted(told) == [(place, draw) for place in range(3) for draw in range(2)]
     engine.renew()  # from now on a trainer may want the memory
-    engine.ahead(PROMPTS, **asked)  # type: ignore[arg-type]
+    engine.ahead(ask)
     assert not engine._begun
 
 

@@ -150,9 +150,7 @@ def test_an_engine_that_looks_ahead_always_has_the_next_chunk(
     data: Path, tmp_path: Path, asked: list[int], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     begun: list[int] = []
-    monkeypatch.setattr(
-        EmbeddedEngine, "ahead", lambda self, prompts, **more: begun.append(more["seed"]), raising=False
-    )
+    monkeypatch.setattr(EmbeddedEngine, "ahead", lambda self, ask: begun.append(ask.seed), raising=False)
     sample(data, tmp_path, params())
     first = small.params().seed * 1_000_003
     assert [seed - first for seed in begun] == [0, 16, 16, 32]

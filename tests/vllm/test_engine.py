@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import torch
 
-from stages.contract.engine import Completion
+from stages.contract.engine import Ask, Completion
 from stages.contract.errors import UserError
 from stages.contract.events import Silent
 from stages.contract.params import VLLM, Skew
@@ -71,7 +71,7 @@ def test_what_is_asked_ahead_is_begun_and_is_what_is_asked(world: World) -> None
     more: dict[str, Any] = {"draws": 3, "max_new_tokens": 30, "temperature": 1.0, "top_p": 1.0}
     alone = [world.engine.generate(world.prompts, seed=seed, **more) for seed in (1, 2)]
     for seed in (1, 2, 2):
-        world.engine.ahead(world.prompts, seed=seed, **more)
+        world.engine.ahead(Ask(prompts=tuple(map(tuple, world.prompts)), seed=seed, logps=True, **more))
     assert tokens(world.engine.generate(world.prompts, seed=1, **more)) == tokens(alone[0])
     (begun,) = world.engine._waiting.values()
     assert begun.found  # came while the first call's answers were waited for
