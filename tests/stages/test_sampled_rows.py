@@ -10,9 +10,12 @@ import pytest
 
 from stages.assembly import rows
 from stages.assembly.rows import held_out_tasks, sampled_rows
+from stages.contract.attempt import Attempt
+from stages.contract.errors import HelpedError
 from stages.contract.events import Silent
 from stages.contract.job import Paths
-from stages.contract.params import Params, Sampling
+from stages.contract.params import Checkpoints, Params, Sampling
+from stages.contract.pieces import WORKER
 from stages.contract.schemas import TASKS
 from stages.contract.tables import read_table, write_table
 from stages.curate.shards import Store
@@ -62,9 +65,11 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
     yield calls
 
 
-def sample(data: Path, store: Path, settings: Params) -> pl.DataFrame:
+def sample(data: Path, store: Path, settings: Params, attempt: Attempt | None = None) -> pl.DataFrame:
     assert settings.rejection
-    where = Paths(data=data, out=store / "out", metrics=store / "m.json", plots=store / "plots", store=store)
+    where = Paths(
+        data=data, out=store / "out", metrics=store / "m.json", plots=store / "plots", store=store, attempt=attempt
+    )
     files = sampled_rows(settings, settings.rejection, where, Silent(), Store(store), checkpoint="grpo/checkpoint")
     return pl.concat([pl.read_parquet(path) for path in files])
 
@@ -95,6 +100,17 @@ def test_what_is_broken_off_goes_on_with_what_is_missing(data: Path, tmp_path: P
     asked.clear()
     assert sample(data, tmp_path, params()).equals(whole)
     assert len(asked) == 1
+
+
+def test_who_only_helps_ends_where_all_was_answered_before(
+    data: Path, tmp_path: Path, asked: list[int], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sample(data, tmp_path, params())
+    asked.clear()
+    monkeypatch.setenv(WORKER, "1")
+    with pytest.raises(HelpedError):
+        sample(data, tmp_path, params(), attempt=Attempt(tmp_path / "steps", Checkpoints(), helps=True))
+    assert asked == []
 
 
 @pytest.mark.parametrize("change", ["temperature", "draws", "seed", "threads", "batch"])
