@@ -62,7 +62,7 @@ def is_in(text: str, language: str) -> bool:
     """Whether most of a text's letters are a language's, and its function words no other's. Maths and code don't count,
     and a text without letters is in any language.
 
-    >>> is_in("早上好, Anna", "zh"), is_in("Good morning", "zh"), is_in("Guten Morgen, das ist nicht der Zug", "en")
+    >>> is_in("早上好, Ann", "zh"), is_in("Good morning", "zh"), is_in("Guten Morgen, das ist nicht der Zug", "en")
     (True, False, False)
     """
     plain = prose(text)
