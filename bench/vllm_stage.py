@@ -24,6 +24,7 @@ from torch import set_num_threads  # vLLM puts a function that does nothing in i
 from stages import base, prompts, rejection
 from stages.assembly import rows
 from stages.assembly.models import Model, open_model
+from stages.assembly.sampling import CHUNK, Draw
 from stages.contract.events import Silent
 from stages.contract.job import Paths
 from stages.contract.params import VLLM, Params, Shape, parse
@@ -61,21 +62,21 @@ def paths(data: Path, stage: str, out: Path) -> Paths:
 def stage_s(params: Params, data: Path, turn: int) -> tuple[int, float]:
     """(tokens sampled, seconds) of the whole stage."""
     counted = 0
-    sample = rows.sample_tasks
+    sample = rows.sample_chunks
 
-    def counting(*given: object, **more: object) -> Iterator[rows.Draw]:
+    def counting(*given: object, **more: object) -> Iterator[tuple[int, list[Draw]]]:
         nonlocal counted
-        for draw in sample(*given, **more):  # type: ignore[arg-type]
-            counted += len(draw.completion.tokens)
-            yield draw
+        for begin, draws in sample(*given, **more):  # type: ignore[arg-type]
+            counted += sum(len(draw.completion.tokens) for draw in draws)
+            yield begin, draws
 
-    rows.sample_tasks = counting
+    rows.sample_chunks = counting
     try:
         began = time.perf_counter()
         rejection.main(replace(params, seed=turn), paths(data, "rejection", data / f"rejection{turn}"), Silent())
         return counted, time.perf_counter() - began
     finally:
-        rows.sample_tasks = sample
+        rows.sample_chunks = sample
 
 
 def bare_s(model: Model, data: Path, turn: int, *, seeds: str) -> tuple[int, float]:
@@ -87,7 +88,7 @@ def bare_s(model: Model, data: Path, turn: int, *, seeds: str) -> tuple[int, flo
     questions = read_table(data / "prompts" / "train.parquet", TASKS)["prompt"].to_list()[:PROMPTS]
     asked, wanted = [], []
     for place, question in enumerate(questions):
-        begin = place - place % rows.CHUNK
+        begin = place - place % CHUNK
         for draw in range(DRAWS if seeds == "answer" else 1):
             asked.append({"prompt_token_ids": model.codec.prompt(question)})
             seed = request_seed(turn * 1_000_003 + begin, place - begin, draw)

@@ -26,6 +26,7 @@ from r1cli.dispatch import lease
 from r1cli.git import git
 from r1cli.project import Project
 from stages.contract.errors import UserError
+from stages.contract.store import lock_of
 
 _MD5 = re.compile(rb"\bmd5: '?\"?([0-9a-f]{32}(?:\.dir)?)")
 _STORES = ("files/md5", "runs")  # in DVC's cache
@@ -260,7 +261,7 @@ def _remove(project: Project, item: Item) -> bool:
         return True
     store = item.kind == "store"
     # Whoever uses a store holds this lock; a job on a machine that doesn't see it has a lease.
-    lock = item.path.with_name(f"{item.path.name}.lock") if store else item.path / "lock"
+    lock = lock_of(item.path) if store else item.path / "lock"
     try:
         descriptor = os.open(lock, os.O_RDWR | os.O_CREAT, 0o644)
     except FileNotFoundError:

@@ -10,7 +10,8 @@ from functools import partial
 import polars as pl
 
 from stages.assembly.curation import Part, curated
-from stages.assembly.rows import held_out_problems, sampled_rows
+from stages.assembly.held_out import held_out_problems
+from stages.assembly.rows import sampled_rows
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Params

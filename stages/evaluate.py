@@ -9,7 +9,7 @@ import polars as pl
 
 from stages.assembly.exposure import contamination
 from stages.assembly.models import digest, open_model, reward_judge
-from stages.assembly.rows import Draw, generated, sample_tasks
+from stages.assembly.sampling import Draw, generated, sample_tasks
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.params import Evaluate, Params

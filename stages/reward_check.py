@@ -13,7 +13,7 @@ from pathlib import Path
 import polars as pl
 
 from stages.assembly.models import open_model
-from stages.assembly.rows import fitting, sample_tasks
+from stages.assembly.sampling import fitting, sample_tasks
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start_tool

@@ -15,7 +15,7 @@ import polars as pl
 
 from stages.assembly.models import Model, Scalar, digest, open_model, read_by
 from stages.assembly.progress import progress
-from stages.assembly.rows import Draw, generated, sample_tasks
+from stages.assembly.sampling import Draw, generated, sample_tasks
 from stages.contract.events import Reporter
 from stages.contract.job import Paths, start
 from stages.contract.ledger import Ledger

@@ -8,7 +8,7 @@ from stages.contract.params import RL, SFT, Params, Pretrain, Sampling
 
 PROMPT_TOKENS = 200  # RECIPE: the paper's prompts have 122 to 420 tokens on average, by domain
 EMBEDDED_PROMPT_TOKENS = 60  # those of the embedded world
-CHUNK = 256  # prompts that stages/assembly/rows.py hands to an engine together
+CHUNK = 256  # prompts that stages/assembly/sampling.py hands to an engine together
 TEST_PROBLEMS = 1000  # where `evaluate.problems` is 0 (all), before the task pool is built
 
 

@@ -16,6 +16,7 @@ from stages.contract.events import Reporter
 from stages.contract.job import Paths
 from stages.contract.params import Curation, Rejection
 from stages.contract.schemas import EXAMPLES, GENERAL, TRACES, Table, content_id
+from stages.contract.store import in_use
 from stages.contract.tables import read_table
 from stages.contract.task import Task
 from stages.contract.transcript import Template, split
@@ -80,9 +81,7 @@ def _store(paths: Paths) -> Iterator[Store]:
         with tempfile.TemporaryDirectory() as folder:
             yield Store(Path(folder))
         return
-    paths.store.parent.mkdir(parents=True, exist_ok=True)
-    with (paths.store.parent / f"{paths.store.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
+    with in_use(paths.store) as lock:
         store = Store(paths.store)
         yield store
         # What this run didn't use goes, unless another run works with the store at the moment.

@@ -8,11 +8,10 @@ Not covered: sampled answers that training took in but did not keep (they answer
 that a preference judge was shown besides its table.
 """
 
-import fcntl
 import json
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -23,6 +22,7 @@ from stages.contract.events import Reporter
 from stages.contract.job import Paths
 from stages.contract.manifest import NAME, Manifest, digests, read_manifest
 from stages.contract.schemas import CONTAMINATION, content_id
+from stages.contract.store import in_use
 from stages.curate.decontaminate import HOW, HeldOut, hold_out, matches
 from stages.tasks.corpus import SOURCE
 
@@ -107,7 +107,7 @@ def exposed(
     keeps what was found of a table."""
     index = content_id("held out", [held_out.ngram, *held_out.ids])
     result, unknown = {}, []
-    with _locked(store):
+    with in_use(store) if store else nullcontext():
         for table in tables:
             path = data / table.path
             kept = store / f"{content_id('exposure', [table.sha256, index])}.json" if store else None
@@ -122,19 +122,6 @@ def exposed(
                     part.write_text(json.dumps([asdict(found) for found in result[table.path]]))
                     os.replace(part, kept)
     return result, unknown
-
-
-@contextmanager
-def _locked(store: Path | None) -> Iterator[None]:
-    """The store is there, and is not removed meanwhile (r1 gc)."""
-    if store is None:
-        yield
-        return
-    store.parent.mkdir(parents=True, exist_ok=True)
-    with store.with_name(f"{store.name}.lock").open("w") as lock:
-        fcntl.flock(lock, fcntl.LOCK_SH)
-        store.mkdir(exist_ok=True)
-        yield
 
 
 def _in_table(path: Path, held_out: HeldOut) -> Iterator[Found]:

@@ -1,159 +1,25 @@
-"""Sampled answers as rows: drawn from a model, graded, curated."""
+"""Sampled answers as rows for curation, kept across runs."""
 
-from collections import deque
-from collections.abc import Callable, Container, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
-from functools import lru_cache
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
 from hashlib import sha256
-from itertools import islice, pairwise
 from pathlib import Path
 
 import polars as pl
 
-from stages.assembly.models import Model, digest, open_model
-from stages.assembly.progress import Samples
-from stages.contract.engine import Ask, Completion, LooksAhead
+from stages.assembly.held_out import held_out_guard, held_out_tasks
+from stages.assembly.models import digest, open_model
+from stages.assembly.sampling import Draw, chunked, fitting, generated, sample_chunks
 from stages.contract.events import Reporter
 from stages.contract.job import Paths
 from stages.contract.params import Checkpoints, ColdStart, Deadlines, Params, Rejection, Sampling
-from stages.contract.phases import phases
-from stages.contract.schemas import DOCUMENTS, EXAMPLES, TASKS, content_id
+from stages.contract.schemas import EXAMPLES, TASKS, content_id
 from stages.contract.tables import read_table
-from stages.contract.task import Task, tasks_of
+from stages.contract.task import tasks_of
 from stages.contract.transcript import Template
-from stages.curate.decontaminate import benchmarks
 from stages.curate.recipe import GRADED
 from stages.curate.shards import Store
-from stages.rewards.batch import Graders, Pending, processes_for
-from stages.rewards.scorer import Grade, grade
-from stages.tasks.corpus import SOURCE
-from stages.tasks.problems import states_in
-
-CHUNK = 256  # prompts a call of the engine; each call has its own seed
-AHEAD = 4  # chunks that may be sampled while others are graded
-
-
-def fitting(model: Model, tasks: Sequence[Task], *, max_new_tokens: int, report: Reporter) -> list[Task]:
-    """The tasks whose prompt and answer fit into the model's positions; the user is told how many don't."""
-    room = model.positions - max_new_tokens
-    fit = [task for task in tasks if len(model.codec.prompt(task.prompt)) <= room]
-    if len(fit) < len(tasks):
-        report.note(f"{len(tasks) - len(fit)} of {len(tasks)} prompts are longer than {room} tokens and are left out")
-    return fit
-
-
-def held_out_guard(*frames: pl.DataFrame) -> Callable[[str], bool]:
-    """Whether a text works on a held-out problem. Such a text must not be trained on."""
-    problems = frozenset(states[0] for frame in frames for states in frame["states"].to_list())
-    return lambda text: not problems.isdisjoint(states_in(text))
-
-
-def sampling_digest(temperature: float, top_p: float, max_new_tokens: int) -> str:
-    return content_id("sampling", [temperature, top_p, max_new_tokens])
-
-
-@dataclass(frozen=True, kw_only=True)
-class Draw:
-    """One sampled answer to a task, with its text."""
-
-    task: Task
-    number: int
-    completion: Completion
-    text: str
-    grade: Grade
-
-
-Ungraded = tuple[Task, int, Completion, str]
-
-
-def generated(draw: Draw, sampling: Sampling, *, checkpoint: str, seed: int) -> dict[str, object]:
-    """What made a sampled answer: the column `r1_gen`."""
-    settings = sampling_digest(sampling.temperature, sampling.top_p, sampling.max_new_tokens)
-    return {"checkpoint": checkpoint, "sampling": settings, "seed": seed, "draw": draw.number}
-
-
-def sample_tasks(
-    model: Model,
-    tasks: Sequence[Task],
-    sampling: Sampling,
-    paths: Paths,
-    report: Reporter,
-    *,
-    draws: int,
-    seed: int,
-    name: str,
-    without: Container[int] = (),
-) -> Iterator[Draw]:
-    """`draws` answers for each task, in the tasks' order, graded. What needs processes to be graded is graded there
-    while the next answers are sampled. Answers are kept chunk by chunk, so that a stopped stage goes on; of all of them
-    only some chunks are in memory at a time.
-
-    `name` is shown, and tells what is kept from the stage's other samples. Chunks `without` (the places of their first
-    tasks) are left out; what answers the others get doesn't depend on it.
-    """
-    report.phase(name, total=len(tasks))
-    samples = Samples(paths, name, report)
-    chunks = {begin: tasks[begin : begin + CHUNK] for begin in range(0, len(tasks), CHUNK) if begin not in without}
-    ids = {begin: [task.id for task in chunk] for begin, chunk in chunks.items()}
-    processes = model.processes
-
-    @lru_cache(maxsize=2)  # a chunk is asked for twice: ahead, and when it is waited for
-    def asked(begin: int) -> Ask:
-        return Ask(
-            prompts=tuple(tuple(model.codec.prompt(task.prompt)) for task in chunks[begin]),
-            draws=draws,
-            max_new_tokens=sampling.max_new_tokens,
-            temperature=sampling.temperature,
-            top_p=sampling.top_p,
-            seed=seed * 1_000_003 + begin,
-            logps=False,
-        )
-
-    def sample(begin: int, then: int | None) -> list[list[Completion]]:
-        with phases("generate"):
-            if isinstance(model.engine, LooksAhead) and then is not None:
-                model.engine.ahead(asked(begin))
-                model.engine.ahead(asked(then))
-            return model.engine.generate(**vars(asked(begin)))
-
-    def graded(new: Sequence[Ungraded], pending: Pending | None) -> list[Draw]:
-        with phases("reward"):
-            grades = processes.first(pending.result() if pending else [])
-        return [
-            Draw(task=task, number=number, completion=completion, text=text, grade=one)
-            for (task, number, completion, text), one in zip(new, grades, strict=True)
-        ]
-
-    samples.share(ids, sample, ahead=isinstance(model.engine, LooksAhead))
-    kept = processes.first(samples.found(ids, draws=draws) if processes.leads else {})
-    waiting: deque[tuple[list[Ungraded], Pending | None]] = deque()
-    graders = Graders(processes_for(tasks) if processes.leads else 0, template=model.codec.template)
-    missing = [begin for begin in ids if begin not in kept]
-    then = dict(pairwise(missing))
-    tokens = 0
-    for begin in ids:
-        if begin in kept:
-            groups = kept.pop(begin)()
-        else:
-            with samples.under_way():
-                groups = sample(begin, then.get(begin))
-                samples.put(begin, ids[begin], groups)
-        new = [
-            (task, number, completion, model.codec.text(completion.tokens))
-            for task, group in zip(chunks[begin], groups, strict=True)
-            for number, completion in enumerate(group)
-        ]
-        pending = None
-        if processes.leads:
-            pending = graders.submit([n[0] for n in new], [n[3] for n in new], [n[2].finished for n in new])
-        waiting.append((new, pending))
-        tokens += sum(len(n[2].tokens) for n in new)
-        report.step(begin + len(ids[begin]), {"tokens": tokens})
-        if len(waiting) > AHEAD:
-            yield from graded(*waiting.popleft())
-    while waiting:
-        yield from graded(*waiting.popleft())
-    graders.close()
+from stages.rewards.scorer import grade
 
 
 def example_rows(
@@ -212,33 +78,31 @@ def sampled_rows(
     train = read_table(paths.data / "prompts" / "train.parquet", TASKS)
     sampling = settings.sampling
     tasks = fitting(model, tasks_of(train), max_new_tokens=sampling.max_new_tokens, report=report)[: settings.prompts]
+    chunks = chunked(tasks)
     made_by, held_out = digest(model.folder), held_out_tasks(paths)
-    of = [paths.code(), made_by, *_described(params, settings), *_small_files(model.folder), *held_out["r1_id"]]
-    files = {}
-    for begin in range(0, len(tasks), CHUNK):
-        problems = [asdict(task) for task in tasks[begin : begin + CHUNK]]
-        files[begin] = store.rows(f"sampled-{content_id('sampled', [*of, begin, problems])}.parquet")
+    of = content_id(
+        "sampling",
+        [paths.code(), made_by, *_described(params, settings), *_small_files(model.folder), *held_out["r1_id"]],
+    )
+    files = {
+        begin: store.rows(f"sampled-{content_id('sampled', [of, begin, *map(asdict, chunk)])}.parquet")
+        for begin, chunk in chunks.items()
+    }
     there = model.processes.first({begin for begin, path in files.items() if path.exists()})
     if there:
-        report.note(
-            f"{sum(len(tasks[begin : begin + CHUNK]) for begin in there)} of {len(tasks)} prompts were answered before"
-        )
-    drawn = sample_tasks(
+        report.note(f"{sum(len(chunks[begin]) for begin in there)} of {len(tasks)} prompts were answered before")
+    missing = {begin: chunk for begin, chunk in chunks.items() if begin not in there}
+    guard = held_out_guard(held_out)
+    for begin, some in sample_chunks(
         model,
-        tasks,
+        missing,
         sampling,
         paths,
         report,
         draws=sampling.draws,
         seed=params.seed,
         name=f"sampling {checkpoint}",
-        without=there,
-    )
-    guard = held_out_guard(held_out)
-    for begin, path in files.items():
-        if begin in there:
-            continue
-        some = list(islice(drawn, len(tasks[begin : begin + CHUNK]) * sampling.draws))
+    ):
         rows = example_rows(
             some,
             [refine(draw.text, draw.task.language) if refine else draw.text for draw in some],
@@ -249,10 +113,7 @@ def sampled_rows(
             template=model.codec.template,
             held_out=guard,
         )
-        store.write(path.name, rows)
-    next(
-        drawn, None
-    )  # to its end, also where all was there: graders stop, and who only helps hears that nothing is left
+        store.write(files[begin].name, rows)
     return list(files.values())
 
 
@@ -265,15 +126,3 @@ def _described(params: Params, settings: ColdStart | Rejection) -> list[object]:
 def _small_files(checkpoint: Path) -> list[str]:
     """What lies beside the weights: shape, tokeniser, template."""
     return [sha256(path.read_bytes()).hexdigest() for path in sorted(checkpoint.glob("*.json"))]
-
-
-def held_out_tasks(paths: Paths) -> pl.DataFrame:
-    """The problems that no training row may hold."""
-    names = ("validation", "test")
-    return pl.concat([read_table(paths.data / "prompts" / f"{name}.parquet", TASKS) for name in names])
-
-
-def held_out_problems(paths: Paths) -> pl.DataFrame:
-    """The problems that curation looks for in rows' texts: everybody's but the embedded world's, whose states tell them."""
-    tasks = held_out_tasks(paths).filter(pl.col("source") != SOURCE["source"])
-    return benchmarks(tasks, read_table(paths.data / "prompts" / "held_out.parquet", DOCUMENTS))

@@ -7,9 +7,10 @@ from pathlib import Path
 import polars as pl
 import torch
 
+from stages.assembly.held_out import held_out_guard
 from stages.assembly.models import Model, digest, open_model
 from stages.assembly.progress import progress
-from stages.assembly.rows import fitting, held_out_guard, sampling_digest
+from stages.assembly.sampling import fitting, sampling_digest
 from stages.contract.errors import UserError
 from stages.contract.events import Reporter
 from stages.contract.job import Paths

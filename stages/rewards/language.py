@@ -19,10 +19,10 @@ from bisect import bisect_left
 from dataclasses import dataclass
 
 _LATIN = "A-Za-z\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f"
-_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
+HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _SYMBOLS = "\u0370-\u03ff\u1f00-\u1fff\u2100-\u214f\U0001d400-\U0001d7ff"
 _MARKS = re.compile(r"```|`|\$\$|\$|\\[()\[\]]|\\(?:begin|end)\{[A-Za-z]{1,20}\*?\}")
-_WORDS = re.compile(rf"\\[A-Za-z]+|([{_LATIN}]{{2,}})|([{_HAN}]+)|([^\W\d_{_LATIN}{_HAN}{_SYMBOLS}]{{2,}})")
+_WORDS = re.compile(rf"\\[A-Za-z]+|([{_LATIN}]{{2,}})|([{HAN}]+)|([^\W\d_{_LATIN}{HAN}{_SYMBOLS}]{{2,}})")
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -10,7 +10,7 @@ Latin ones without a list below (any Latin text passes for them), and texts of a
 import re
 from collections import Counter
 
-from stages.rewards.language import prose
+from stages.rewards.language import HAN, prose
 
 _NAMES = {
     "en": "english", "zh": "chinese", "fr": "french", "de": "german", "es": "spanish", "it": "italian",
@@ -19,10 +19,9 @@ _NAMES = {
     "id": "indonesian", "ru": "russian", "uk": "ukrainian", "bg": "bulgarian", "el": "greek", "he": "hebrew",
     "ar": "arabic", "fa": "persian", "hi": "hindi", "th": "thai", "ja": "japanese", "ko": "korean",
 }  # fmt: skip
-_HAN = "\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003134f"
 _CYRILLIC, _ARABIC = "\u0400-\u052f", "\u0600-\u06ff\u0750-\u077f\ufb50-\ufdff\ufe70-\ufeff"
 _LETTERS = {
-    "zh": _HAN, "ja": f"{_HAN}\u3040-\u30ff\u31f0-\u31ff", "ko": "\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3",
+    "zh": HAN, "ja": f"{HAN}\u3040-\u30ff\u31f0-\u31ff", "ko": "\u1100-\u11ff\u3130-\u318f\uac00-\ud7a3",
     "ru": _CYRILLIC, "uk": _CYRILLIC, "bg": _CYRILLIC, "el": "\u0370-\u03ff\u1f00-\u1fff", "he": "\u0590-\u05ff",
     "ar": _ARABIC, "fa": _ARABIC, "hi": "\u0900-\u097f", "th": "\u0e00-\u0e7f",
 }  # fmt: skip

@@ -1,9 +1,11 @@
 """Stopping a stage on its way, in this process: after so many signs of life. Every step is committed."""
 
 import signal
+from dataclasses import dataclass, field
 from pathlib import Path
 
 from stages.contract.attempt import Attempt
+from stages.contract.events import Silent
 from stages.contract.params import Checkpoints
 
 EVERY_STEP = Checkpoints(every_s=1e9, every_steps=1)
@@ -39,3 +41,11 @@ class AskedAttempt(StoppingAttempt):
 
     def stop(self) -> None:
         self.stopping.number = signal.SIGTERM
+
+
+@dataclass
+class Notes(Silent):
+    notes: list[str] = field(default_factory=list)
+
+    def note(self, text: str) -> None:
+        self.notes.append(text)

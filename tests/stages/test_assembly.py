@@ -7,8 +7,10 @@ from pathlib import Path
 import polars as pl
 import pytest
 
+from stages.assembly.held_out import held_out_guard
 from stages.assembly.models import read_by
-from stages.assembly.rows import Draw, example_rows, held_out_guard, sampling_digest
+from stages.assembly.rows import example_rows
+from stages.assembly.sampling import Draw, sampling_digest
 from stages.assembly.training import _rollout_rows as rollout_rows
 from stages.assembly.training import picker
 from stages.contract.engine import Completion

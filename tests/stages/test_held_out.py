@@ -9,7 +9,7 @@ import polars as pl
 import pytest
 
 from stages.assembly.curation import Part, curated
-from stages.assembly.rows import held_out_problems
+from stages.assembly.held_out import held_out_problems
 from stages.contract.events import Silent
 from stages.contract.job import Paths
 from stages.contract.params import Params

@@ -8,8 +8,9 @@ from typing import Any
 import polars as pl
 import pytest
 
-from stages.assembly import rows
-from stages.assembly.rows import held_out_tasks, sampled_rows
+from stages.assembly import sampling
+from stages.assembly.held_out import held_out_tasks
+from stages.assembly.rows import sampled_rows
 from stages.contract.attempt import Attempt
 from stages.contract.errors import HelpedError
 from stages.contract.events import Silent
@@ -60,7 +61,7 @@ def asked(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[int]]:
         calls.append(len(prompts))
         return generate(self, prompts, **settings)
 
-    monkeypatch.setattr(rows, "CHUNK", 16)
+    monkeypatch.setattr(sampling, "CHUNK", 16)
     monkeypatch.setattr(EmbeddedEngine, "generate", counting)
     yield calls
 
